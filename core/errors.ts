@@ -1,0 +1,413 @@
+/**
+ * Every error that this library throws, in one tree.
+ *
+ * ```text
+ * PythonHostError                 code, hint, cause
+ * ├─ PythonError                  user code raised: type, module, frames, notes, cause, group
+ * ├─ CallTimeoutError             the call's own `timeoutMs` passed
+ * ├─ CallNotInterruptedError      Python could not be stopped within the grace time
+ * ├─ ValueConversionError         a value has no faithful image on the other side
+ * ├─ StaleHandleError             a handle or session that is released, foreign or of an earlier server
+ * ├─ ConnectError                 nobody listens at the endpoint, or it is not usable
+ * ├─ AuthenticationError          the server refused the token, or could not prove that it knows it
+ * ├─ ConnectionClosedError        the connection ended; the exit code is not known to this client
+ * ├─ ServerExitedError            the owned server process ended: exit code or signal, last lines of stderr
+ * ├─ ServerStartError             a server could not be started, or did not become ready in time
+ * ├─ ProtocolError                one side broke the protocol: `fault` says which
+ * ├─ PermissionNeededError        every missing `--allow-*` flag at once
+ * ├─ PythonNotFoundError          no suitable Python: what was looked at, and why each was refused
+ * ├─ EnvironmentError             an environment cannot be made, found or used
+ * ├─ CommandError                 a child process (pip, uv, venv) failed: its decisive lines
+ * ├─ DownloadError                a download failed
+ * └─ HashMismatchError            what was downloaded is not what was asked for
+ * ```
+ *
+ * A subclass exists only where a caller would do something different on catching it.
+ *
+ * @module
+ */
+
+/** The closed set of values that {@linkcode PythonHostError.code} takes. */
+export type PythonHostErrorCode =
+  | "python" // user code raised an exception
+  | "timeout" // the call's `timeoutMs` passed
+  | "not-interrupted" // Python did not stop within the grace time
+  | "conversion" // a value has no faithful image on the other side
+  | "stale-handle" // the handle or session is released, foreign or of an earlier server
+  | "connect" // nobody listens at the endpoint
+  | "authentication" // token missing or wrong, on either side
+  | "closed" // the connection or backend is closed
+  | "server-exited" // the owned server process ended
+  | "server-start" // the server did not become ready
+  | "protocol" // a side broke the protocol
+  | "version" // the two sides speak different versions of the protocol
+  | "limit" // a stated limit was passed; the message names the option
+  | "permission" // Deno permissions are missing
+  | "python-not-found" // no suitable Python
+  | "environment" // an environment cannot be made, found or used
+  | "command" // a child process failed
+  | "download" // a download failed
+  | "hash-mismatch" // the bytes are not the expected ones
+  | "disk-full" // no space left for what was to be written
+  | "argument"; // the caller passed a value that is not allowed
+
+/** What every error of this library can be given besides its message. */
+export interface PythonHostErrorOptions extends ErrorOptions {
+  /** The next step for the reader, as a sentence; kept apart from the message. */
+  hint?: string | undefined;
+}
+
+/** The base of all errors that this library throws. */
+export class PythonHostError extends Error {
+  /** A stable word for the kind of failure; never changes its meaning between versions. */
+  readonly code: PythonHostErrorCode;
+  /** The next step for the reader, when there is one. */
+  readonly hint?: string;
+
+  /** Makes an error of the given code. */
+  constructor(code: PythonHostErrorCode, message: string, options: PythonHostErrorOptions = {}) {
+    super(message, "cause" in options ? { cause: options.cause } : undefined);
+    this.name = new.target.name;
+    this.code = code;
+    if (options.hint !== undefined) this.hint = options.hint;
+  }
+
+  /** The message with the hint on a line of its own, as a person wants to read it. */
+  override toString(): string {
+    return this.hint === undefined
+      ? `${this.name}: ${this.message}`
+      : `${this.name}: ${this.message}\nhint: ${this.hint}`;
+  }
+}
+
+/** One frame of a Python traceback, outermost first. */
+export interface PythonFrame {
+  /** The file name as Python knows it; evaluated code is named `<evaluate N>`-like. */
+  readonly file: string;
+  /** 1-based line number. */
+  readonly line: number;
+  /** The function's qualified name, or `<module>`. */
+  readonly name: string;
+  /** The source line without indentation, when Python could find it. */
+  readonly source?: string;
+}
+
+/** A Python exception as data: what {@linkcode PythonError} is built from. */
+export interface PythonExceptionInfo {
+  /** The class's qualified name: `ValueError`, `Outer.Inner`. */
+  readonly type: string;
+  /** The class's module: `builtins`, `numpy.linalg`. */
+  readonly module: string;
+  /** Names of the class and its bases, most derived first, as `module.qualname`. */
+  readonly bases: readonly string[];
+  /** `str(exception)`, guarded and bounded. */
+  readonly message: string;
+  /** `exception.args`, each as its value where it has a plain image, else its `repr`. */
+  readonly arguments: readonly unknown[];
+  /** Frames, outermost first; frames of the server itself are left out. */
+  readonly frames: readonly PythonFrame[];
+  /** What `add_note()` added. */
+  readonly notes: readonly string[];
+  /** The traceback as Python would print it, bounded. */
+  readonly traceback: string;
+  /** The explicit cause (`raise … from cause`). */
+  readonly cause?: PythonExceptionInfo;
+  /** The exception that was being handled, unless suppressed. */
+  readonly context?: PythonExceptionInfo;
+  /** The members of an exception group. */
+  readonly exceptions?: readonly PythonExceptionInfo[];
+  /** For a `SyntaxError`: where it is. `line` and `column` are 1-based. */
+  readonly syntax?: { readonly line: number; readonly column: number; readonly text: string };
+}
+
+/** Python code raised an exception. */
+export class PythonError extends PythonHostError {
+  /** The exception class's qualified name, such as `ValueError`. */
+  readonly pythonType: string;
+  /** The exception class's module, such as `builtins`. */
+  readonly pythonModule: string;
+  /** Everything that is known about the exception, as plain data. */
+  readonly exception: PythonExceptionInfo;
+
+  /** Makes the error from the exception's description. */
+  constructor(exception: PythonExceptionInfo, options: PythonHostErrorOptions = {}) {
+    const inner = exception.cause ?? exception.context;
+    super("python", `${exception.type}: ${exception.message}`, {
+      ...(inner === undefined ? {} : { cause: new PythonError(inner) }),
+      ...options,
+    });
+    this.pythonType = exception.type;
+    this.pythonModule = exception.module;
+    this.exception = exception;
+  }
+
+  /** `str(exception)` of the Python exception, without its type. */
+  get pythonMessage(): string {
+    return this.exception.message;
+  }
+
+  /** The frames of the traceback, outermost first. */
+  get frames(): readonly PythonFrame[] {
+    return this.exception.frames;
+  }
+
+  /** The traceback as Python would print it. */
+  get traceback(): string {
+    return this.exception.traceback;
+  }
+
+  /** What Python's `add_note()` added to the exception. */
+  get notes(): readonly string[] {
+    return this.exception.notes;
+  }
+
+  /** The members of an exception group; empty when it is none. */
+  get exceptions(): readonly PythonError[] {
+    return (this.exception.exceptions ?? []).map((member) => new PythonError(member));
+  }
+
+  /**
+   * Whether the Python exception is an instance of the named class.
+   *
+   * @param name `module.qualname`, such as `builtins.ValueError`; a bare name means `builtins`.
+   */
+  isInstance(name: string): boolean {
+    return this.exception.bases.includes(name.includes(".") ? name : `builtins.${name}`);
+  }
+}
+
+/** The call's own deadline passed, and Python stopped running it. */
+export class CallTimeoutError extends PythonHostError {
+  /** The deadline that was given, in milliseconds. */
+  readonly timeoutMs: number;
+
+  /** Makes the error for a deadline in milliseconds. */
+  constructor(action: string, timeoutMs: number, options: PythonHostErrorOptions = {}) {
+    super("timeout", `Cannot ${action} within timeoutMs: ${timeoutMs} ms passed`, options);
+    this.timeoutMs = timeoutMs;
+  }
+}
+
+/** Python did not stop a call within the grace time; `cause` says why it was to be stopped. */
+export class CallNotInterruptedError extends PythonHostError {
+  /** The grace time that passed, in milliseconds. */
+  readonly graceMs: number;
+
+  /** Makes the error; `cause` is the abort reason or the timeout. */
+  constructor(action: string, graceMs: number, options: PythonHostErrorOptions = {}) {
+    super("not-interrupted", `Cannot ${action}: Python did not stop it within ${graceMs} ms`, {
+      hint: "Code written in C looks at interrupts only when it returns; use a server of its own (PythonHostPool) " +
+        "for such work, or close the host to end it.",
+      ...options,
+    });
+    this.graceMs = graceMs;
+  }
+}
+
+/** A value has no faithful image on the other side. */
+export class ValueConversionError extends PythonHostError {
+  /** Where in the value it is, such as `$.rows[3].when`; `$` is the value itself. */
+  readonly path: string;
+
+  /** Makes the error for the value at `path`. */
+  constructor(message: string, path: string, options: PythonHostErrorOptions = {}) {
+    super("conversion", `${message} (at ${path})`, options);
+    this.path = path;
+  }
+}
+
+/** The handle or session is released, belongs to another session, or to an earlier server. */
+export class StaleHandleError extends PythonHostError {
+  /** Makes the error. */
+  constructor(message: string, options: PythonHostErrorOptions = {}) {
+    super("stale-handle", message, options);
+  }
+}
+
+/** Nobody listens at the endpoint, or the endpoint cannot be used. */
+export class ConnectError extends PythonHostError {
+  /** Makes the error. */
+  constructor(message: string, options: PythonHostErrorOptions = {}) {
+    super("connect", message, options);
+  }
+}
+
+/** A token is missing or wrong, or the server could not prove that it knows it. */
+export class AuthenticationError extends PythonHostError {
+  /** Makes the error. */
+  constructor(message: string, options: PythonHostErrorOptions = {}) {
+    super("authentication", message, options);
+  }
+}
+
+/** The connection ended. A client by endpoint cannot know how the server ended; an owner gets {@linkcode ServerExitedError}. */
+export class ConnectionClosedError extends PythonHostError {
+  /** Makes the error. */
+  constructor(message: string, options: PythonHostErrorOptions = {}) {
+    super("closed", message, options);
+  }
+}
+
+/** How a process ended. */
+export interface ExitFacts {
+  /** The exit code; 128 + n when a signal ended it. */
+  readonly code: number;
+  /** The signal that ended it, when one did. */
+  readonly signal: string | null;
+  /** The last lines that it wrote to stderr. */
+  readonly stderrTail: string;
+}
+
+/** The owned server process ended while it was needed. */
+export class ServerExitedError extends PythonHostError {
+  /** The exit code; 128 + n when a signal ended it. */
+  readonly exitCode: number;
+  /** The signal that ended it, when one did. */
+  readonly signal: string | null;
+  /** The last lines that it wrote to stderr. */
+  readonly stderrTail: string;
+
+  /** Makes the error from the way the process ended. */
+  constructor(action: string, facts: ExitFacts, options: PythonHostErrorOptions = {}) {
+    const how = facts.signal === null ? `exited with code ${facts.code}` : `was ended by ${facts.signal}`;
+    const tail = facts.stderrTail.trim() === "" ? "" : `\n[stderr]\n${facts.stderrTail.trimEnd()}`;
+    super("server-exited", `Cannot ${action}: the Python server ${how}${tail}`, options);
+    this.exitCode = facts.code;
+    this.signal = facts.signal;
+    this.stderrTail = facts.stderrTail;
+  }
+}
+
+/** A server could not be started, or did not become ready in time. */
+export class ServerStartError extends PythonHostError {
+  /** The last lines that the server wrote to stderr; empty when it wrote none. */
+  readonly stderrTail: string;
+
+  /** Makes the error. */
+  constructor(message: string, stderrTail = "", options: PythonHostErrorOptions = {}) {
+    const tail = stderrTail.trim() === "" ? "" : `\n[stderr]\n${stderrTail.trimEnd()}`;
+    super("server-start", `${message}${tail}`, options);
+    this.stderrTail = stderrTail;
+  }
+}
+
+/** One side broke the protocol. */
+export class ProtocolError extends PythonHostError {
+  /** Who broke it: `local` is this library or its caller, `remote` the peer. */
+  readonly fault: "local" | "remote";
+
+  /** Makes the error; `code` may narrow it to `version` or `limit`. */
+  constructor(
+    fault: "local" | "remote",
+    message: string,
+    options: PythonHostErrorOptions & { code?: "protocol" | "version" | "limit" } = {},
+  ) {
+    super(options.code ?? "protocol", message, options);
+    this.fault = fault;
+  }
+}
+
+/** Deno permissions are missing; all of them are listed at once. */
+export class PermissionNeededError extends PythonHostError {
+  /** Each missing flag, ready to be put on a command line. */
+  readonly flags: readonly string[];
+
+  /** Makes the error for the flags that are missing. */
+  constructor(action: string, flags: readonly string[], options: PythonHostErrorOptions = {}) {
+    super("permission", `Cannot ${action}: Deno was started without ${flags.join(" ")}`, {
+      hint: `Run deno with: ${flags.join(" ")}`,
+      ...options,
+    });
+    this.flags = flags;
+  }
+}
+
+/** A Python that was looked at, and why it was not taken. */
+export interface RefusedCandidate {
+  /** The executable's path. */
+  readonly path: string;
+  /** Where it was found: `PATH`, `pyenv`, `VIRTUAL_ENV` … */
+  readonly source: string;
+  /** Why it was refused. */
+  readonly reason: string;
+}
+
+/** No suitable Python was found. */
+export class PythonNotFoundError extends PythonHostError {
+  /** Every Python that was looked at, with the reason of its refusal. */
+  readonly candidates: readonly RefusedCandidate[];
+
+  /** Makes the error for a request such as `>=3.10`. */
+  constructor(
+    request: string,
+    candidates: readonly RefusedCandidate[],
+    options: PythonHostErrorOptions = {},
+  ) {
+    const looked = candidates.length === 0
+      ? "nothing was found to look at"
+      : `looked at:\n${candidates.map((c) => `  ${c.path} (${c.source}): ${c.reason}`).join("\n")}`;
+    super("python-not-found", `Cannot find a Python for request "${request}": ${looked}`, options);
+    this.candidates = candidates;
+  }
+}
+
+/** An environment cannot be made, found or used. */
+export class EnvironmentError extends PythonHostError {
+  /** Makes the error. */
+  constructor(message: string, options: PythonHostErrorOptions = {}) {
+    super("environment", message, options);
+  }
+}
+
+/** A child process failed. */
+export class CommandError extends PythonHostError {
+  /** The program and its arguments, secrets removed. */
+  readonly command: readonly string[];
+  /** Its exit code; 128 + n when a signal ended it. */
+  readonly exitCode: number;
+  /** Its own decisive lines. */
+  readonly output: string;
+
+  /** Makes the error. */
+  constructor(
+    action: string,
+    facts: { command: readonly string[]; exitCode: number; output: string },
+    options: PythonHostErrorOptions = {},
+  ) {
+    const output = facts.output.trim() === "" ? "" : `\n${facts.output.trimEnd()}`;
+    super("command", `Cannot ${action}: ${facts.command[0]} exited with code ${facts.exitCode}${output}`, options);
+    this.command = facts.command;
+    this.exitCode = facts.exitCode;
+    this.output = facts.output;
+  }
+}
+
+/** A download failed. */
+export class DownloadError extends PythonHostError {
+  /** Where it was to come from, credentials removed. */
+  readonly url: string;
+
+  /** Makes the error. */
+  constructor(message: string, url: string, options: PythonHostErrorOptions = {}) {
+    super("download", message, options);
+    this.url = url;
+  }
+}
+
+/** What was downloaded is not what was asked for. */
+export class HashMismatchError extends PythonHostError {
+  /** The pinned SHA-256, as lower-case hex. */
+  readonly expected: string;
+  /** The SHA-256 of what arrived. */
+  readonly actual: string;
+  /** Where it came from, credentials removed. */
+  readonly url: string;
+
+  /** Makes the error. */
+  constructor(url: string, expected: string, actual: string, options: PythonHostErrorOptions = {}) {
+    super("hash-mismatch", `Cannot accept ${url}: SHA-256 is ${actual}, expected ${expected}`, options);
+    this.expected = expected;
+    this.actual = actual;
+    this.url = url;
+  }
+}
