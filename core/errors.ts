@@ -13,6 +13,7 @@
  * ├─ ConnectionClosedError        the connection ended; the exit code is not known to this client
  * ├─ ServerExitedError            the owned server process ended: exit code or signal, last lines of stderr
  * ├─ ServerStartError             a server could not be started, or did not become ready in time
+ * ├─ AddressInUseError            the port, name or path that a server was to listen on is taken
  * ├─ ProtocolError                one side broke the protocol: `fault` says which
  * ├─ PermissionNeededError        every missing `--allow-*` flag at once
  * ├─ PythonNotFoundError          no suitable Python: what was looked at, and why each was refused
@@ -39,6 +40,7 @@ export type PythonHostErrorCode =
   | "closed" // the connection or backend is closed
   | "server-exited" // the owned server process ended
   | "server-start" // the server did not become ready
+  | "address-in-use" // the port, name or path is taken
   | "protocol" // a side broke the protocol
   | "version" // the two sides speak different versions of the protocol
   | "limit" // a stated limit was passed; the message names the option
@@ -288,6 +290,18 @@ export class ServerStartError extends PythonHostError {
     const tail = stderrTail.trim() === "" ? "" : `\n[stderr]\n${stderrTail.trimEnd()}`;
     super("server-start", `${message}${tail}`, options);
     this.stderrTail = stderrTail;
+  }
+}
+
+/** The port, name or path that a server was to listen on is taken. */
+export class AddressInUseError extends PythonHostError {
+  /** What is taken: a port, a pipe's name, or a path. */
+  readonly address: string;
+
+  /** Makes the error. */
+  constructor(address: string, message: string, options: PythonHostErrorOptions = {}) {
+    super("address-in-use", message, options);
+    this.address = address;
   }
 }
 
