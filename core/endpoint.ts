@@ -137,6 +137,19 @@ export function entryFileName(transport: string, nameOrPort: string | number): s
   return `${transport}-${nameOrPort}.json`;
 }
 
+/**
+ * What stands for a pipe in the name of its entry's file: the name itself; for a path, which cannot be part of a file
+ * name, `path-` and its 64-bit FNV-1a hash. Whoever reads the entry compares its `endpoint`, so a collision is harmless.
+ */
+export function pipeEntryKey(endpoint: string): string {
+  if (isPipeName(endpoint)) return endpoint;
+  let hash = 0xcbf29ce484222325n;
+  for (const byte of new TextEncoder().encode(endpoint)) {
+    hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
+  }
+  return `path-${hash.toString(16).padStart(16, "0")}`;
+}
+
 /** The text of an entry's file. */
 export function formatRunEntry(entry: RunEntry): string {
   return `${JSON.stringify(entry)}\n`;
