@@ -1,0 +1,144 @@
+/**
+ * `deno task ok`, the one gate: runs each step, stops at the first that fails, and ends with `N passed, N failed`.
+ *
+ * The last line counts tests: Deno's, and Python's once for each CPython they ran on. A step without tests that fails
+ * counts as one failure, so that the line is never green when the gate is red.
+ *
+ * @module
+ */
+
+import { dirname, join } from "@std/path";
+import config from "../deno.json" with { type: "json" };
+import { findPythons } from "./pythons.ts";
+import { addCounts, COUNTS_FILE_VARIABLE, readDenoCounts, readReportedCounts } from "./test_counts.ts";
+
+const ROOT = dirname(import.meta.dirname!);
+/** The gate as a whole must be through by then, on two cores. */
+const GATE_TIMEOUT_MS = 15 * 60_000;
+/** Compiles each file in memory; a warning of the compiler, such as one about a wrong escape, is an error. */
+const PYTHON_SYNTAX_CHECK = `
+import pathlib, sys, warnings
+warnings.simplefilter("error")
+for path in sorted(pathlib.Path("servers/python").rglob("*.py")):
+    compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+`;
+
+/** One thing that must hold. */
+interface Step {
+  readonly title: string;
+  /** The program and its arguments, or why there is nothing to run here. */
+  readonly command: readonly string[] | { readonly skip: string };
+  /** Whether its output is `deno test`'s, shown while it runs and counted. */
+  readonly isTest?: true;
+}
+
+/** How a step ended; the output is stdout and stderr together. */
+interface Outcome {
+  readonly success: boolean;
+  readonly output: string;
+}
+
+async function steps(): Promise<Step[]> {
+  // Never "deno" by name: on a machine where npx brought it, there is none on PATH.
+  const deno = Deno.execPath();
+  const [oldest] = await findPythons();
+  return [
+    { title: "Format", command: [deno, "fmt", "--check"] },
+    { title: "Lint", command: [deno, "lint"] },
+    { title: "Types", command: [deno, "check"] },
+    { title: "Generated files", command: [deno, "run", "-A", "tools/gen.ts", "--check"] },
+    { title: "Documentation", command: [deno, "doc", "--lint", ...Object.values(config.exports)] },
+    {
+      title: `Python syntax${oldest === undefined ? "" : ` on ${oldest.version}`}`,
+      command: oldest === undefined
+        ? { skip: "no CPython on this machine" }
+        : [oldest.path, "-I", "-c", PYTHON_SYNTAX_CHECK],
+    },
+    { title: "Tests", command: [deno, "test", "-A", "--doc"], isTest: true },
+    { title: "Publishing", command: [deno, "publish", "--dry-run", "--allow-dirty"] },
+  ];
+}
+
+async function main(): Promise<number> {
+  const started = performance.now();
+  const deadline = AbortSignal.timeout(GATE_TIMEOUT_MS);
+  const scratch = await Deno.makeTempDir({ prefix: "beep-ok-" });
+  try {
+    const countsFile = join(scratch, "counts");
+    await Deno.writeTextFile(countsFile, "");
+    let denoOutput = "";
+    let failedStep: Step | undefined;
+    for (const step of await steps()) {
+      const outcome = await runStep(step, { [COUNTS_FILE_VARIABLE]: countsFile }, deadline);
+      if (step.isTest) denoOutput = outcome.output;
+      if (outcome.success) continue;
+      failedStep = step;
+      break;
+    }
+    console.log(`\nThe gate took ${seconds(started)}`);
+    const reported = await readReportedCounts(countsFile);
+    const deno = readDenoCounts(denoOutput) ?? { passed: 0, failed: 0, skipped: 0 };
+    const python = addCounts(reported);
+    // Each run of Python's tests is one Deno test too: it is counted by what it ran.
+    const wrappersFailed = reported.filter((counts) => counts.failed > 0).length;
+    const passed = deno.passed - (reported.length - wrappersFailed) + python.passed;
+    const failed = deno.failed - wrappersFailed + python.failed;
+    const skipped = deno.skipped + python.skipped;
+    if (skipped > 0) console.log(`${skipped} skipped`);
+    if (failedStep !== undefined) console.log(`Failed: ${failedStep.title}`);
+    console.log(`${passed} passed, ${Math.max(failed, failedStep === undefined ? 0 : 1)} failed`);
+    return failedStep === undefined ? 0 : 1;
+  } finally {
+    await Deno.remove(scratch, { recursive: true });
+  }
+}
+
+async function runStep(step: Step, env: Record<string, string>, deadline: AbortSignal): Promise<Outcome> {
+  if ("skip" in step.command) {
+    console.log(`- ${step.title}: skipped, ${step.command.skip}`);
+    return { success: true, output: "" };
+  }
+  if (step.isTest) console.log(`> ${step.title}`);
+  const started = performance.now();
+  const outcome = await run(step.command, env, { echo: step.isTest === true, signal: deadline });
+  console.log(`${outcome.success ? "✓" : "✗"} ${step.title} (${seconds(started)})`);
+  if (!outcome.success && !step.isTest) console.log(outcome.output);
+  if (deadline.aborted) console.log(`The gate was stopped: ${GATE_TIMEOUT_MS / 60_000} minutes have passed`);
+  return outcome;
+}
+
+async function run(
+  [program, ...args]: readonly string[],
+  env: Record<string, string>,
+  { echo, signal }: { echo: boolean; signal: AbortSignal },
+): Promise<Outcome> {
+  const child = new Deno.Command(program!, {
+    args,
+    cwd: ROOT,
+    env: { NO_COLOR: "1", ...env },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    signal,
+  }).spawn();
+  const chunks: string[] = [];
+  const collect = async (stream: ReadableStream<Uint8Array>) => {
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+      chunks.push(text);
+      if (echo) write(text);
+    }
+  };
+  const [status] = await Promise.all([child.status, collect(child.stdout), collect(child.stderr)]);
+  return { success: status.success, output: chunks.join("") };
+}
+
+function write(text: string): void {
+  let bytes = new TextEncoder().encode(text);
+  while (bytes.length > 0) bytes = bytes.subarray(Deno.stdout.writeSync(bytes));
+}
+
+function seconds(started: number): string {
+  return `${((performance.now() - started) / 1000).toFixed(1)} s`;
+}
+
+if (import.meta.main) Deno.exit(await main());

@@ -1,0 +1,65 @@
+/**
+ * Counting tests: reading the totals that `deno test` and Python's unittest print, and handing them on.
+ *
+ * @module
+ */
+
+/** How many tests ended how. */
+export interface TestCounts {
+  /** Tests that passed. */
+  readonly passed: number;
+  /** Tests that failed, or could not be run. */
+  readonly failed: number;
+  /** Tests that were skipped. */
+  readonly skipped: number;
+}
+
+/** Names the file to which each run of Python's tests adds its counts, as a line of JSON. */
+export const COUNTS_FILE_VARIABLE = "BEEP_TEST_COUNTS";
+
+/** The totals in the output of `deno test`; undefined when it has none. */
+export function readDenoCounts(output: string): TestCounts | undefined {
+  const found = output.match(
+    /\| (\d+) passed(?: \([^)]*\))? \| (\d+) failed(?: \([^)]*\))?(?: \| (\d+) ignored)?/,
+  );
+  if (found === null) return undefined;
+  return { passed: Number(found[1]), failed: Number(found[2]), skipped: Number(found[3] ?? 0) };
+}
+
+/** The totals in the output of unittest; undefined when it has none. */
+export function readUnittestCounts(output: string): TestCounts | undefined {
+  const found = output.match(/^Ran (\d+) tests? in [^\n]*\n+(OK|FAILED|NO TESTS RAN)(?: \(([^)\n]*)\))?/m);
+  if (found === null) return undefined;
+  const details = new Map(
+    (found[3] ?? "").split(", ").map((detail) => {
+      const [name = "", count] = detail.split("=");
+      return [name, Number(count)];
+    }),
+  );
+  const count = (name: string) => details.get(name) ?? 0;
+  const failed = count("failures") + count("errors") + count("unexpected successes");
+  const skipped = count("skipped");
+  // Failing subtests are counted each, so there can be more failures than tests.
+  return { passed: Math.max(0, Number(found[1]) - failed - skipped), failed, skipped };
+}
+
+/** The sum. */
+export function addCounts(all: readonly TestCounts[]): TestCounts {
+  return all.reduce((sum, counts) => ({
+    passed: sum.passed + counts.passed,
+    failed: sum.failed + counts.failed,
+    skipped: sum.skipped + counts.skipped,
+  }), { passed: 0, failed: 0, skipped: 0 });
+}
+
+/** Hands counts on to the gate, when it runs this test. */
+export async function reportCounts(counts: TestCounts): Promise<void> {
+  const path = Deno.env.get(COUNTS_FILE_VARIABLE);
+  if (path !== undefined) await Deno.writeTextFile(path, JSON.stringify(counts) + "\n", { append: true });
+}
+
+/** The counts that were handed on through the file. */
+export async function readReportedCounts(path: string): Promise<TestCounts[]> {
+  const lines = (await Deno.readTextFile(path)).split("\n").filter((line) => line !== "");
+  return lines.map((line) => JSON.parse(line));
+}
