@@ -1,0 +1,380 @@
+/**
+ * The pending calls of one client, and the one way in which all of them end.
+ *
+ * ```text
+ * idle ── open() ──► opening ──► open ── the wire ends, a message breaks the protocol, close() ──► ended(reason)
+ *   ▲                   │ fails
+ *   └───────────────────┘
+ * ```
+ *
+ * Once ended, the reason is remembered, and every later call fails at once with it.
+ *
+ * @module
+ */
+
+import type { CallOptions, CloseOptions, InitializeOptions } from "../core/backend.ts";
+import { CallTimeoutError, ConnectionClosedError, ProtocolError, PythonHostError } from "../core/errors.ts";
+import type { Logger } from "../core/logger.ts";
+import type { Lane, Operation, RequestMessage, RequestOptions } from "../core/protocol.ts";
+import { checkTimeoutMs, LONGEST_TIMER_MS, PendingCall, Stopper, type StopperHost } from "./pending_call.ts";
+import type { IncomingParts, Wire, WireEvents, WireWelcome } from "./wire.ts";
+
+const DEFAULT_OPEN_TIMEOUT_MS = 30_000;
+const DEFAULT_CLOSE_TIMEOUT_MS = 2_000;
+// How long the owner of the server may take to say how it ended. The exit code of a dead process is there within
+// milliseconds; pending calls must not wait much for one that is not.
+const EXPLAIN_TIMEOUT_MS = 1_000;
+const NO_OPTIONS: CallOptions = {};
+const NO_PARTS: readonly Uint8Array[] = [];
+
+/** Says how the server ended, when its owner knows. */
+export type ExplainEnd = (action: string) => Promise<PythonHostError | undefined>;
+
+/** What a table needs from its client. */
+export interface CallTableHost {
+  /** Makes a wire that is not yet open. */
+  readonly createWire: () => Wire;
+  /** Told what has no caller to be told. */
+  readonly logger: Logger;
+  /** How long Python is given to stop a call. */
+  readonly interruptGraceMs: number;
+  /** Asked when the wire ends unexpectedly. */
+  readonly explainEnd: ExplainEnd | undefined;
+  /** Python calls one of the client's functions. */
+  invoke(message: readonly unknown[], parts: IncomingParts, lane: Lane): void;
+  /** A reply came that nobody waits for any more: what it holds must be let go. */
+  letGo(call: PendingCall): void;
+  /** A call no longer uses these handles. */
+  releaseIds(ids: readonly number[]): void;
+  /** All is over; told once. */
+  ended(reason: PythonHostError): void;
+}
+
+/** See the module comment. */
+export class CallTable implements StopperHost, WireEvents {
+  readonly #host: CallTableHost;
+  readonly #pending = new Map<number, PendingCall>();
+  #nextId = 1;
+  #waiting = 0;
+  #wire: Wire | null = null;
+  #isOpen = false;
+  #opening: Promise<WireWelcome> | null = null;
+  #openAbort: AbortController | null = null;
+  #closing: Promise<void> | null = null;
+  #isEnding = false;
+  #reason: PythonHostError | null = null;
+
+  /** Makes an empty table; nothing is connected. */
+  constructor(host: CallTableHost) {
+    this.#host = host;
+  }
+
+  /** See {@linkcode StopperHost.interruptGraceMs}. */
+  get interruptGraceMs(): number {
+    return this.#host.interruptGraceMs;
+  }
+
+  /** Whether calls can be sent. */
+  get isOpen(): boolean {
+    return this.#isOpen && !this.#isEnding && this.#reason === null;
+  }
+
+  /** The calls whose reply has not come, those that nobody waits for included. */
+  pendingCalls(): Iterable<PendingCall> {
+    return this.#pending.values();
+  }
+
+  /** Connects. The same promise for all who ask, until it fails: then the next who asks tries again. */
+  open(options: InitializeOptions = {}): Promise<WireWelcome> {
+    if (this.#reason !== null) return Promise.reject(this.#reason);
+    return this.#opening ??= this.#open(options);
+  }
+
+  async #open({ signal, timeoutMs = DEFAULT_OPEN_TIMEOUT_MS }: InitializeOptions): Promise<WireWelcome> {
+    const abort = this.#openAbort = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const onAbort = () => abort.abort(signal!.reason);
+    try {
+      checkTimeoutMs(timeoutMs);
+      signal?.throwIfAborted();
+      signal?.addEventListener("abort", onAbort);
+      timer = setTimeout(
+        () => abort.abort(new CallTimeoutError("connect", timeoutMs)),
+        Math.min(timeoutMs, LONGEST_TIMER_MS),
+      );
+      const wire = this.#host.createWire();
+      const welcome = await wire.open(this, abort.signal);
+      this.#wire = wire;
+      if (this.#reason !== null) {
+        await wire.close();
+        throw this.#reason;
+      }
+      this.#isOpen = true;
+      wire.setBusy(this.#waiting > 0);
+      return welcome;
+    } catch (error) {
+      this.#opening = null;
+      throw error;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", onAbort);
+      this.#openAbort = null;
+    }
+  }
+
+  /**
+   * Sends a request, connecting first when need be. Gives the call once it is settled; rejects only with what keeps
+   * it from being made at all.
+   */
+  request(
+    operation: Operation,
+    args: readonly unknown[],
+    details: RequestDetails = NO_DETAILS,
+  ): Promise<PendingCall> {
+    const options = details.options ?? NO_OPTIONS;
+    if (this.#reason !== null) throw this.#reason;
+    checkTimeoutMs(options.timeoutMs);
+    options.signal?.throwIfAborted();
+    const id = this.#nextId++;
+    const message: RequestMessage = details.wire === undefined
+      ? [id, operation, args]
+      : [id, operation, args, details.wire];
+    const lane = details.lane ?? "session";
+    const call = new PendingCall(message, details.parts ?? NO_PARTS, lane, options, details.handles);
+    this.#add(call);
+    if (options.signal !== undefined || options.timeoutMs !== undefined) {
+      call.stopper = new Stopper(this, call, options.signal, options.timeoutMs);
+    }
+    if (this.isOpen) this.#transmit(call);
+    // While the end is being explained, calls only wait for the reason.
+    else if (!this.#isEnding) this.#transmitWhenOpen(call);
+    return call.settled;
+  }
+
+  /** Sends what has no reply. */
+  post(message: RequestMessage, parts: readonly Uint8Array[], lane: Lane): void {
+    if (this.isOpen) this.#wire!.send(message, parts, lane);
+  }
+
+  /** Ends all calls, then the session and the wire. */
+  close(options: CloseOptions = {}): Promise<void> {
+    return this.#closing ??= this.#close(options.timeoutMs ?? DEFAULT_CLOSE_TIMEOUT_MS);
+  }
+
+  async #close(timeoutMs: number): Promise<void> {
+    const wasOpen = this.isOpen;
+    const reason = new ConnectionClosedError("Cannot use backend: it was closed");
+    this.#end(reason);
+    this.#openAbort?.abort(reason);
+    // Its failure is told to those who asked for it; here it matters only that nothing is left open.
+    await this.#opening?.catch(() => {});
+    const wire = this.#wire;
+    if (wire === null) return;
+    if (wasOpen) await this.#endSession(wire, timeoutMs);
+    await wire.close();
+  }
+
+  /** Tells the server that the session is over and waits for its word, but not for long. */
+  async #endSession(wire: Wire, timeoutMs: number): Promise<void> {
+    const call = new PendingCall(
+      [this.#nextId++, "close_session", []],
+      NO_PARTS,
+      "control",
+      NO_OPTIONS,
+      undefined,
+    );
+    this.#add(call);
+    const timer = setTimeout(() => this.fail(call, () => undefined), timeoutMs);
+    try {
+      wire.send(call.message, NO_PARTS, "control");
+      await call.settled;
+      if (call.outcome === "failed") {
+        this.#host.logger.warn(
+          `Closed the connection: the server did not end the session within ${timeoutMs} ms`,
+        );
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** See {@linkcode WireEvents.message}. */
+  message(message: unknown, parts: IncomingParts, lane: Lane): void {
+    if (!Array.isArray(message) || typeof message[0] !== "number" || typeof message[1] !== "string") {
+      this.#break("Cannot read message: it is not a row of id, kind and value");
+      return;
+    }
+    const kind = message[1];
+    if (kind === "ok" || kind === "tagged" || kind === "packed" || kind === "error") {
+      this.#reply(message[0], kind, message[2], parts);
+    } else if (kind === "invoke") {
+      this.#host.invoke(message, parts, lane);
+    } else {
+      this.#event(message[0], kind, message[2]);
+    }
+  }
+
+  /** See {@linkcode WireEvents.failed}. */
+  failed(id: number, error: PythonHostError): void {
+    const call = this.#pending.get(id);
+    if (call === undefined) return;
+    this.fail(call, call.stopper?.makeReason ?? (() => error));
+    this.#forget(call);
+  }
+
+  /** See {@linkcode WireEvents.ended}. */
+  ended(reason: PythonHostError): void {
+    if (this.#reason !== null) {
+      // The word that `close` waits for will not come.
+      this.#failAll(this.#reason);
+      return;
+    }
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    this.#explain(reason).then((explained) => this.#end(explained));
+  }
+
+  /** See {@linkcode StopperHost.sendCancel}. */
+  sendCancel(call: PendingCall): void {
+    if (!this.isOpen) return;
+    this.request("cancel", [call.id], CONTROL).then((cancel) => {
+      // A queued call will not be run: its caller need not wait until the session's thread comes to it.
+      if (cancel.value === "queued" && call.isWaiting) this.fail(call, call.stopper!.makeReason!);
+    });
+  }
+
+  /** See {@linkcode StopperHost.fail}. A call that was sent stays known, so that its late reply is let go. */
+  fail(call: PendingCall, makeError: () => unknown): void {
+    if (!call.isWaiting) return;
+    if (!call.isSent) this.#pending.delete(call.id);
+    this.#settle(call, "failed", makeError);
+  }
+
+  #add(call: PendingCall): void {
+    this.#pending.set(call.id, call);
+    if (++this.#waiting === 1) this.#wire?.setBusy(true);
+  }
+
+  #settle(call: PendingCall, outcome: PendingCall["outcome"], value: unknown, parts?: IncomingParts): void {
+    if (--this.#waiting === 0) this.#wire?.setBusy(false);
+    call.settle(outcome, value, parts);
+  }
+
+  #transmit(call: PendingCall): void {
+    try {
+      this.#wire!.send(call.message, call.outgoingParts, call.lane);
+      call.isSent = true;
+    } catch (error) {
+      this.fail(call, () => error);
+    }
+  }
+
+  #transmitWhenOpen(call: PendingCall): void {
+    this.open().then(
+      () => {
+        if (call.isWaiting && this.isOpen) this.#transmit(call);
+      },
+      (error) => this.fail(call, () => error),
+    );
+  }
+
+  #reply(id: number, kind: "ok" | "tagged" | "packed" | "error", value: unknown, parts: IncomingParts): void {
+    const call = this.#pending.get(id);
+    if (call === undefined) {
+      this.#break(`Cannot take reply: no call has id ${id}, or it was answered before`);
+      return;
+    }
+    this.#pending.delete(id);
+    if (call.isWaiting && call.stopper?.makeReason === undefined) {
+      this.#settle(call, kind, value, parts);
+    } else {
+      const late = new PendingCall(call.message, NO_PARTS, call.lane, NO_OPTIONS, undefined);
+      late.settle(kind, value, parts);
+      if (call.isWaiting) this.#settle(call, "failed", call.stopper!.makeReason);
+      this.#host.letGo(late);
+    }
+    this.#forget(call);
+  }
+
+  /** Drops a call of which nothing more will be heard. */
+  #forget(call: PendingCall): void {
+    this.#pending.delete(call.id);
+    if (call.releaseAfter !== undefined) this.#host.releaseIds(call.releaseAfter);
+  }
+
+  #event(id: number, kind: string, value: unknown): void {
+    const call = this.#pending.get(id);
+    const listener = kind === "stdout"
+      ? call?.options.onStdout
+      : kind === "stderr"
+      ? call?.options.onStderr
+      : undefined;
+    if (listener === undefined || !call!.isWaiting) {
+      this.#host.logger.debug(`Passed over event "${kind}" of call ${id}`, value);
+      return;
+    }
+    try {
+      listener(String(value));
+    } catch (error) {
+      // The callback is the user's; what it throws must not end the calls of others.
+      this.#host.logger.error(`Callback for ${kind} of call ${id} threw`, error);
+    }
+  }
+
+  /** The server broke the protocol: nothing that it sends can be trusted any more. */
+  #break(message: string): void {
+    if (this.#reason !== null || this.#isEnding) return;
+    this.#end(new ProtocolError("remote", message));
+    this.#wire?.close().catch((error) => this.#host.logger.error("Cannot close the wire", error));
+  }
+
+  /** The owner's explanation of the end, or the given reason when there is none in time. */
+  async #explain(reason: PythonHostError): Promise<PythonHostError> {
+    if (this.#host.explainEnd === undefined) return reason;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const tooLate = new Promise<undefined>((resolve) => {
+      timer = setTimeout(() => resolve(undefined), EXPLAIN_TIMEOUT_MS);
+    });
+    try {
+      return await Promise.race([this.#host.explainEnd("complete call"), tooLate]) ?? reason;
+    } catch (error) {
+      this.#host.logger.error("Cannot find out how the server ended", error);
+      return reason;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** The one function that settles everything, whatever the way of dying. */
+  #end(reason: PythonHostError): void {
+    if (this.#reason !== null) return;
+    this.#reason = reason;
+    this.#failAll(reason);
+    this.#host.ended(reason);
+  }
+
+  #failAll(reason: PythonHostError): void {
+    const calls = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const call of calls) {
+      if (call.isWaiting) this.#settle(call, "failed", call.stopper?.makeReason ?? (() => reason));
+    }
+  }
+}
+
+/** What a request may have besides its operation and arguments. */
+export interface RequestDetails {
+  /** The caller's options. */
+  readonly options?: CallOptions | undefined;
+  /** The options on the wire. */
+  readonly wire?: RequestOptions | undefined;
+  /** Binary parts of the arguments. */
+  readonly parts?: readonly Uint8Array[] | undefined;
+  /** Where it is sent. @default {"session"} */
+  readonly lane?: Lane | undefined;
+  /** The handles that it uses. */
+  readonly handles?: readonly number[] | undefined;
+}
+
+const NO_DETAILS: RequestDetails = {};
+const CONTROL: RequestDetails = { lane: "control" };

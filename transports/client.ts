@@ -1,0 +1,424 @@
+/**
+ * Every operation of a backend, implemented once over a {@linkcode Wire}.
+ *
+ * `PythonHostPipe`, `PythonHostHttp` and `PythonHostRpc` are small subclasses that say how a wire is made. Here are the
+ * operations; `call_table.ts` holds the pending calls and their end, `client_handles.ts` the handles, `callbacks.ts`
+ * the functions that Python may call.
+ *
+ * @module
+ */
+
+import type {
+  CallOptions,
+  CloseOptions,
+  InitializeOptions,
+  KeywordArguments,
+  PositionalArguments,
+  PythonHostBackend,
+  ServerInfo,
+} from "../core/backend.ts";
+import { ProtocolError, PythonError, PythonHostError } from "../core/errors.ts";
+import { type PythonModuleHandle, PythonObjectHandle } from "../core/handles.ts";
+import { type Logger, SILENT_LOGGER } from "../core/logger.ts";
+import type { Lane, Operation, RequestOptions } from "../core/protocol.ts";
+import { decodePacked, decodeTagged, encodeValue } from "../core/values.ts";
+import { CallTable, type ExplainEnd } from "./call_table.ts";
+import { Callbacks, type WaitingCall } from "./callbacks.ts";
+import { ClientHandles } from "./client_handles.ts";
+import { isPlain } from "./plain.ts";
+import type { PendingCall } from "./pending_call.ts";
+import { errorFromPayload } from "./reply_errors.ts";
+import type { IncomingParts, Wire } from "./wire.ts";
+
+/** Options that the backends of all transports take. */
+export interface ClientOptions {
+  /** The server's token; without it, the run directory is looked into. */
+  token?: string | undefined;
+  /** Told what the backend does. @default {silent} */
+  logger?: Logger | undefined;
+  /** The largest frame that is sent or accepted, in bytes. @default {268435456} */
+  maxFrameBytes?: number | undefined;
+  /** How long Python is given to stop a call that was aborted or timed out, in milliseconds. @default {2000} */
+  interruptGraceMs?: number | undefined;
+  /**
+   * For the owner of the server process: asked how it ended when the connection ends unexpectedly, and given one
+   * second. What it gives is the reason with which pending and later calls reject; undefined keeps the usual
+   * `ConnectionClosedError`. `action` goes behind "Cannot" in its message.
+   */
+  explainEnd?: ExplainEnd | undefined;
+  /** Told once when the backend has ended, with the reason that later calls get; after `close` too. */
+  onEnd?: ((reason: PythonHostError) => void) | undefined;
+}
+
+const DEFAULT_INTERRUPT_GRACE_MS = 2_000;
+const NO_OPTIONS: CallOptions = {};
+const NO_PARTS: readonly Uint8Array[] = [];
+
+/** The base of the backends of this library. */
+export abstract class PythonHostClient implements PythonHostBackend {
+  /** The kind of wire. */
+  abstract readonly transport: PythonHostBackend["transport"];
+  readonly #calls: CallTable;
+  readonly #handles: ClientHandles;
+  readonly #callbacks = new Callbacks();
+  readonly #logger: Logger;
+  /** The handles used by the arguments that are being encoded; encoding is synchronous, so one list serves all. */
+  #usedHandles: number[] | undefined;
+
+  /** Makes a backend; nothing is connected. */
+  constructor(options: ClientOptions = {}) {
+    const interruptGraceMs = options.interruptGraceMs ?? DEFAULT_INTERRUPT_GRACE_MS;
+    if (!(interruptGraceMs >= 0)) {
+      throw new PythonHostError(
+        "argument",
+        `Cannot use interruptGraceMs: it must be a number of at least 0, current value is ${interruptGraceMs}`,
+      );
+    }
+    const logger = this.#logger = options.logger ?? SILENT_LOGGER;
+    this.#calls = new CallTable({
+      createWire: () => this.createWire(),
+      logger,
+      interruptGraceMs,
+      explainEnd: options.explainEnd,
+      invoke: (message, parts, lane) => void this.#invoke(message, parts, lane),
+      letGo: (call) => this.#letGo(call),
+      releaseIds: (ids) => this.#handles.releaseIds(ids),
+      ended: (reason) => this.#ended(reason, options.onEnd),
+    });
+    this.#handles = new ClientHandles({
+      backend: this,
+      pendingCalls: () => this.#calls.pendingCalls(),
+      sendRelease: (ids) => this.#sendRelease(ids),
+    });
+  }
+
+  /** Makes a wire that is not yet open; called for each attempt to connect. */
+  protected abstract createWire(): Wire;
+
+  /** Whether `initialize` has succeeded and the connection has not ended. */
+  get isInitialized(): boolean {
+    return this.#calls.isOpen;
+  }
+
+  /** Connects. An attempt that failed can be repeated by calling it again; after the end it rejects with the reason. */
+  async initialize(options?: InitializeOptions): Promise<ServerInfo> {
+    const { session: _session, ...info } = await this.#calls.open(options);
+    return info;
+  }
+
+  /** Imports a module and gives a handle to it. */
+  async importModule(name: string, options?: CallOptions): Promise<PythonModuleHandle> {
+    const call = await this.#request("import", [name], options);
+    const [id, moduleName] = this.#row(call, "number", "string");
+    return this.#handles.module(id as number, moduleName as string);
+  }
+
+  /** Makes an object of a class of a module. */
+  async createObject(
+    module: PythonModuleHandle | string,
+    className: string,
+    args: PositionalArguments = [],
+    kwargs: KeywordArguments = {},
+    options?: CallOptions,
+  ): Promise<PythonObjectHandle> {
+    const target = typeof module === "string" ? module : this.#handles.idOf(module);
+    return this.#handleOf(await this.#request("create", [target, className, args, kwargs], options, target));
+  }
+
+  /** Calls a method of an object. */
+  async callMethod<T = unknown>(
+    handle: PythonObjectHandle,
+    name: string,
+    args: PositionalArguments = [],
+    kwargs?: KeywordArguments,
+    options?: CallOptions,
+  ): Promise<T> {
+    const id = this.#handles.idOf(handle);
+    const all = kwargs === undefined ? [id, name, args] : [id, name, args, kwargs];
+    return this.#valueOf(await this.#request("call", all, options, id)) as T;
+  }
+
+  /** Gives an attribute of an object. */
+  async getAttribute<T = unknown>(
+    handle: PythonObjectHandle,
+    name: string,
+    options?: CallOptions,
+  ): Promise<T> {
+    const id = this.#handles.idOf(handle);
+    return this.#valueOf(await this.#request("get", [id, name], options, id)) as T;
+  }
+
+  /** Sets an attribute of an object. */
+  async setAttribute(
+    handle: PythonObjectHandle,
+    name: string,
+    value: unknown,
+    options?: CallOptions,
+  ): Promise<void> {
+    const id = this.#handles.idOf(handle);
+    this.#valueOf(await this.#request("set", [id, name, value], options, id));
+  }
+
+  /** Releases a handle; the call's options have no bearing, since a release is never left half done. */
+  async disposeHandle(handle: PythonObjectHandle, options: CallOptions = NO_OPTIONS): Promise<void> {
+    options.signal?.throwIfAborted();
+    if (handle.isValid) this.#handles.idOf(handle);
+    await handle.dispose();
+  }
+
+  /** Runs Python code and gives the value of its last expression. */
+  async evaluate<T = unknown>(code: string, locals?: KeywordArguments, options?: CallOptions): Promise<T> {
+    const args = locals === undefined ? [code] : [code, locals];
+    return this.#valueOf(await this.#request("evaluate", args, options)) as T;
+  }
+
+  /** Gives an array-like object as one row of 32-bit floats. */
+  async toFloatArray(handle: PythonObjectHandle, options?: CallOptions): Promise<Float32Array> {
+    const id = this.#handles.idOf(handle);
+    const call = await this.#request("floats", [id], options, id);
+    const [count] = this.#row(call, "number");
+    return this.#floats(call, count as number);
+  }
+
+  /** Gives an array-like object of two dimensions as rows of 32-bit floats, which share one buffer. */
+  async toFloatArray2D(handle: PythonObjectHandle, options?: CallOptions): Promise<Float32Array[]> {
+    const id = this.#handles.idOf(handle);
+    const call = await this.#request("floats2d", [id], options, id);
+    const [rows, columns] = this.#row(call, "number", "number") as [number, number];
+    const all = this.#floats(call, rows * columns);
+    return Array.from({ length: rows }, (_, row) => all.subarray(row * columns, (row + 1) * columns));
+  }
+
+  /** Whether a module could be imported. */
+  async isModuleAvailable(name: string, options?: CallOptions): Promise<boolean> {
+    return this.#valueOf(await this.#request("available", [name], options)) as boolean;
+  }
+
+  /** Gives a handle to the Python image of a value; a handle is given back as it is. */
+  async createObjectHandleFromResult(value: unknown, options?: CallOptions): Promise<PythonObjectHandle> {
+    if (value instanceof PythonObjectHandle) {
+      this.#handles.idOf(value);
+      return value;
+    }
+    return this.#handleOf(await this.#request("wrap", [value], options));
+  }
+
+  /** Asks the server for a sign of life, beside all calls; gives the ids of the calls that run. */
+  async ping(options: CallOptions = NO_OPTIONS): Promise<readonly number[]> {
+    const call = await this.#calls.request("ping", [], { options, lane: "control" });
+    return this.#valueOf(call) as number[];
+  }
+
+  /** The server's counters. */
+  async stats(options: CallOptions = NO_OPTIONS): Promise<Readonly<Record<string, unknown>>> {
+    const call = await this.#calls.request("stats", [], { options, lane: "control" });
+    return this.#valueOf(call) as Record<string, unknown>;
+  }
+
+  /** Makes a further session of this backend: a namespace and a thread, named by `CallOptions.session`. */
+  async openSession(label: string, options: CallOptions = NO_OPTIONS): Promise<void> {
+    this.#valueOf(await this.#calls.request("open_session", [label], { options, lane: "control" }));
+  }
+
+  /** Ends a further session, its calls and its handles. */
+  async closeSession(label: string, options: CallOptions = NO_OPTIONS): Promise<void> {
+    this.#valueOf(await this.#calls.request("close_session", [label], { options, lane: "control" }));
+  }
+
+  /** Ends the session and the connection. Pending calls reject; calling it again gives the same promise. */
+  close(options?: CloseOptions): Promise<void> {
+    return this.#calls.close(options);
+  }
+
+  /** Closes. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** Encodes and sends; throws what keeps the call from being made. `target` is the object that it works on. */
+  #request(
+    operation: Operation,
+    args: readonly unknown[],
+    options: CallOptions = NO_OPTIONS,
+    target?: number | string,
+  ): Promise<PendingCall> {
+    // Before the arguments are encoded: a call that is not made must register no function.
+    options.signal?.throwIfAborted();
+    this.#usedHandles = typeof target === "number" ? [target] : undefined;
+    const parent = this.#callbacks.current();
+    let parts = NO_PARTS;
+    let json = args;
+    let tagged = false;
+    if (!isPlain(args)) {
+      const encoded = encodeValue(args, this.#encodeContext);
+      json = encoded.json as readonly unknown[];
+      parts = encoded.parts;
+      tagged = encoded.tagged;
+    }
+    return this.#calls.request(operation, json, {
+      options,
+      wire: requestOptions(options, tagged, parent),
+      parts,
+      lane: laneOf(options, parent),
+      handles: this.#usedHandles,
+    });
+  }
+
+  readonly #encodeContext = {
+    handleId: (handle: PythonObjectHandle): number => {
+      const id = this.#handles.idOf(handle);
+      (this.#usedHandles ??= []).push(id);
+      return id;
+    },
+    // deno-lint-ignore ban-types -- any function
+    functionId: (fn: Function): number => this.#callbacks.idOf(fn as (...args: unknown[]) => unknown),
+  };
+
+  readonly #decodeContext = {
+    handle: (id: number, typeName: string): PythonObjectHandle => this.#handles.object(id, typeName),
+  };
+
+  /** The value of a reply. Called by the operations themselves, so that an error's stack shows who awaits them. */
+  #valueOf(call: PendingCall): unknown {
+    switch (call.outcome) {
+      case "ok":
+        return call.value;
+      case "tagged":
+        return decodeTagged(call.value, call.parts, this.#decodeContext);
+      case "packed":
+        return decodePacked(call.parts, this.#decodeContext);
+      case "failed":
+        throw (call.value as () => unknown)();
+      default:
+        throw this.#errorOf(call);
+    }
+  }
+
+  #errorOf(call: PendingCall): PythonHostError {
+    return errorFromPayload(call.value, call.action);
+  }
+
+  /** The value of a reply that is a row of plain values of the given types. */
+  #row(call: PendingCall, ...types: ("number" | "string")[]): unknown[] {
+    const value = call.outcome === "ok" || call.outcome === "tagged" ? call.value : this.#valueOf(call);
+    if (Array.isArray(value) && types.every((type, i) => typeof value[i] === type)) return value;
+    throw new ProtocolError(
+      "remote",
+      `Cannot ${call.action}: the reply is not a row of ${types.join(" and ")}`,
+    );
+  }
+
+  #handleOf(call: PendingCall): PythonObjectHandle {
+    const [id, typeName] = this.#row(call, "number", "string");
+    return this.#handles.object(id as number, typeName as string);
+  }
+
+  #floats(call: PendingCall, count: number): Float32Array {
+    const part = call.parts[0];
+    if (part === undefined || part.byteLength !== 4 * count) {
+      throw new ProtocolError(
+        "remote",
+        `Cannot ${call.action}: ${count} floats were announced and ${part?.byteLength ?? 0} bytes came`,
+      );
+    }
+    return new Float32Array(part.buffer, part.byteOffset, count);
+  }
+
+  async #sendRelease(ids: readonly number[]): Promise<void> {
+    if (!this.#calls.isOpen) return;
+    const call = await this.#calls.request("release", [ids], { lane: "control" });
+    // An end of the server releases everything, which is what was wanted.
+    if (call.outcome === "error") this.#logger.warn("Cannot release handles", this.#errorOf(call));
+  }
+
+  /** Releases the handles of a reply that nobody waits for. */
+  #letGo(call: PendingCall): void {
+    const ids: number[] = [];
+    const operation = call.message[1];
+    try {
+      if (operation === "import" || operation === "create" || operation === "wrap") {
+        if (call.outcome !== "error") ids.push(this.#row(call, "number")[0] as number);
+      } else if (call.outcome === "tagged" || call.outcome === "packed") {
+        const context = {
+          handle: (
+            id: number,
+            typeName: string,
+          ) => (ids.push(id), new PythonObjectHandle(this.#handles, id, typeName)),
+        };
+        if (call.outcome === "tagged") decodeTagged(call.value, call.parts, context);
+        else decodePacked(call.parts, context);
+      }
+    } catch (error) {
+      this.#logger.warn(`Cannot read the late reply to call ${call.id}`, error);
+    }
+    this.#handles.releaseIds(ids);
+  }
+
+  /** Runs one of our functions for Python and sends back what it gives. */
+  async #invoke(message: readonly unknown[], parts: IncomingParts, lane: Lane): Promise<void> {
+    const [id, , invocation, functionId] = message;
+    const waiting: WaitingCall = { id: id as number, lane, isWaiting: true };
+    try {
+      const [args, kwargs] = decodePacked(parts, this.#decodeContext) as [unknown[], Record<string, unknown>];
+      const all = Object.keys(kwargs).length === 0 ? args : [...args, kwargs];
+      const value = await this.#callbacks.run(functionId as number, all, waiting);
+      waiting.isWaiting = false;
+      this.#resume([invocation, "ok", value], lane);
+    } catch (error) {
+      waiting.isWaiting = false;
+      this.#resume([invocation, "error", callbackError(error)], lane);
+    }
+  }
+
+  #resume(args: readonly unknown[], lane: Lane): void {
+    this.#usedHandles = undefined;
+    const { json, parts, tagged } = encodeValue(args, this.#encodeContext);
+    const row = json as readonly unknown[];
+    this.#calls.post(tagged ? [0, "resume", row, { tagged: 1 }] : [0, "resume", row], parts, lane);
+  }
+
+  #ended(reason: PythonHostError, onEnd: ClientOptions["onEnd"]): void {
+    this.#handles.end();
+    this.#callbacks.clear();
+    try {
+      onEnd?.(reason);
+    } catch (error) {
+      this.#logger.error("Callback onEnd threw", error);
+    }
+  }
+}
+
+/** A call inside a callback goes where Python waits for it; what must not wait goes to the control lane. */
+function laneOf(options: CallOptions, parent: WaitingCall | undefined): Lane {
+  if (options.concurrent === true || options.session !== undefined) return "control";
+  return parent?.lane ?? "session";
+}
+
+/** The options on the wire, or undefined when all have their usual values: most requests have none. */
+function requestOptions(
+  options: CallOptions,
+  tagged: boolean,
+  parent: WaitingCall | undefined,
+): RequestOptions | undefined {
+  if (options === NO_OPTIONS && !tagged && parent === undefined) return undefined;
+  const wire: RequestOptions = {};
+  if (tagged) wire.tagged = 1;
+  if (options.result !== undefined && options.result !== "auto") wire.result = options.result;
+  if (options.concurrent === true) wire.concurrent = 1;
+  if (options.session !== undefined) wire.session = options.session;
+  if (options.onStdout !== undefined) wire.stdout = 1;
+  if (options.onStderr !== undefined) wire.stderr = 1;
+  if (parent !== undefined) wire.parent = parent.id;
+  for (const _ in wire) return wire;
+  return undefined;
+}
+
+/** What a function threw, for Python. */
+function callbackError(error: unknown): Record<string, unknown> {
+  if (error instanceof PythonError) {
+    return { code: "python", message: error.message, exception: error.exception };
+  }
+  if (error instanceof PythonHostError) return { code: error.code, message: error.message };
+  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return { code: "javascript", message };
+}

@@ -1,0 +1,136 @@
+/**
+ * Makes and releases the handles of one client.
+ *
+ * Releases are gathered and sent once per tick. A handle that a running call uses is released after that call: the
+ * release travels on the control lane and would else overtake it.
+ *
+ * @module
+ */
+
+import type { PythonHostBackend } from "../core/backend.ts";
+import { StaleHandleError } from "../core/errors.ts";
+import { type HandleOwner, PythonModuleHandle, PythonObjectHandle } from "../core/handles.ts";
+import type { PendingCall } from "./pending_call.ts";
+
+/** What the handles ask of their client. */
+export interface HandlesHost {
+  /** The client itself. */
+  readonly backend: PythonHostBackend;
+  /** The calls that have no reply yet. */
+  pendingCalls(): Iterable<PendingCall>;
+  /** Sends a release; resolves when it was answered or when nobody is there to answer. */
+  sendRelease(ids: readonly number[]): Promise<void>;
+}
+
+/** The handles of one client. */
+export class ClientHandles implements HandleOwner {
+  readonly #host: HandlesHost;
+  readonly #collected: FinalizationRegistry<number>;
+  #queue: number[] = [];
+  #flushed: Promise<void> | null = null;
+  /** For each handle that waits for a call to end: told when it has been released. */
+  readonly #waiters = new Map<number, () => void>();
+
+  /** Makes an empty set. */
+  constructor(host: HandlesHost) {
+    this.#host = host;
+    // A finalizer may run at any point of the program, so it only puts the id into the queue.
+    this.#collected = new FinalizationRegistry((id) => this.#enqueue(id));
+  }
+
+  /** The client. */
+  get backend(): PythonHostBackend {
+    return this.#host.backend;
+  }
+
+  /** A handle to an object. */
+  object(id: number, typeName: string): PythonObjectHandle {
+    return this.#watched(new PythonObjectHandle(this, id, typeName));
+  }
+
+  /** A handle to a module. */
+  module(id: number, moduleName: string): PythonModuleHandle {
+    return this.#watched(new PythonModuleHandle(this, id, moduleName));
+  }
+
+  /** The id of a handle that can be used with this client; else throws `StaleHandleError`. */
+  idOf(handle: PythonObjectHandle): number {
+    if (handle.backend !== this.#host.backend) {
+      throw new StaleHandleError(
+        `Cannot use handle ${handle.id} of type "${handle.typeName}": it belongs to another backend`,
+      );
+    }
+    if (!handle.isValid) {
+      throw new StaleHandleError(
+        `Cannot use handle ${handle.id} of type "${handle.typeName}": it was disposed`,
+      );
+    }
+    return handle.id;
+  }
+
+  /** Releases now, or as soon as the calls that use it have ended. */
+  async releaseHandle(handle: PythonObjectHandle): Promise<void> {
+    this.#collected.unregister(handle);
+    const released = new Promise<void>((resolve) => this.#waiters.set(handle.id, resolve));
+    this.#enqueue(handle.id);
+    await released;
+  }
+
+  /** Releases with the others of this tick. */
+  releaseHandleSoon(handle: PythonObjectHandle): void {
+    this.#collected.unregister(handle);
+    this.#enqueue(handle.id);
+  }
+
+  /** Releases ids that no handle stands for, such as those of a reply that came too late. */
+  releaseIds(ids: readonly number[]): void {
+    for (const id of ids) this.#enqueue(id);
+  }
+
+  /** The server is gone, and every object with it. */
+  end(): void {
+    this.#queue = [];
+    for (const resolve of this.#waiters.values()) resolve();
+    this.#waiters.clear();
+  }
+
+  #watched<H extends PythonObjectHandle>(handle: H): H {
+    this.#collected.register(handle, handle.id, handle);
+    return handle;
+  }
+
+  #enqueue(id: number): void {
+    this.#queue.push(id);
+    // Started by a microtask, so that handles disposed one after the other go out together.
+    this.#flushed ??= Promise.resolve().then(() => this.#flush());
+  }
+
+  async #flush(): Promise<void> {
+    this.#flushed = null;
+    const ids = this.#takeUnused();
+    if (ids.length === 0) return;
+    await this.#host.sendRelease(ids);
+    for (const id of ids) {
+      this.#waiters.get(id)?.();
+      this.#waiters.delete(id);
+    }
+  }
+
+  /** Takes the queue, and hands what a running call uses to that call. */
+  #takeUnused(): number[] {
+    const queue = this.#queue;
+    this.#queue = [];
+    const users = new Map<number, PendingCall>();
+    for (const call of this.#host.pendingCalls()) {
+      if (call.handles !== undefined) { for (const id of call.handles) users.set(id, call); }
+    }
+    if (users.size === 0) return queue;
+    const unused: number[] = [];
+    for (const id of queue) {
+      const user = users.get(id);
+      if (user === undefined) unused.push(id);
+      else (user.releaseAfter ??= []).push(id);
+    }
+    return unused;
+  }
+}
