@@ -1,0 +1,356 @@
+"""One HTTP connection: reads its requests one after the other, has them judged and run, and answers each.
+
+    head ──► judge ──► body ──► route ──► answer ──► head …        one thread, blocking calls
+      │        │         │                   │
+      └────────┴─────────┴──── an error ─────┴──► its answer, then the end: nothing is read after what was refused
+"""
+
+from __future__ import annotations
+
+from _socket import timeout as SocketTimeout  # an alias of TimeoutError from 3.10 on
+from time import monotonic, sleep
+
+from beep_host.http_exchange import Exchange
+from beep_host.http_parser import HttpError, RequestHead, RequestParser
+from beep_host.http_policy import API_PREFIX, FRAMES_PATH, HEALTH_PATH
+
+# Reads of 128 KiB and more make the allocator map fresh memory each time (docs/PROTOCOL.md, "Reading").
+_READ_BYTES = 64 * 1024
+# Below this it is cheaper to copy buffers together than to send them apart.
+_JOIN_BYTES = 64 * 1024
+# A call that takes longer is worth the system calls that notice its client's end.
+_WATCH_AFTER_SECONDS = 0.05
+# How long answers of one batch wait for each other.
+_GATHER_SECONDS = 0.001
+# What is read and dropped after a refusal, so that the peer reads the answer instead of a reset.
+_LINGER_SECONDS = 1.0
+_LINGER_BYTES = 1024 * 1024
+
+REASONS = {
+    200: b"OK", 400: b"Bad Request", 401: b"Unauthorized", 403: b"Forbidden", 404: b"Not Found",
+    405: b"Method Not Allowed", 408: b"Request Timeout", 409: b"Conflict", 413: b"Content Too Large",
+    415: b"Unsupported Media Type", 417: b"Expectation Failed", 421: b"Misdirected Request",
+    422: b"Unprocessable Content", 431: b"Request Header Fields Too Large", 500: b"Internal Server Error",
+    501: b"Not Implemented", 503: b"Service Unavailable", 505: b"HTTP Version Not Supported",
+}
+_JSON_FIELDS = b"Content-Type: application/json\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+_FRAMES_FIELDS = b"Content-Type: application/x-beep-frames\r\n"
+HEALTH = b'{"status":"ok"}'
+
+
+class PeerGone(Exception):
+    """The peer ended or broke the connection: there is nobody to tell."""
+
+
+class HttpConnection:
+    """The state and the thread of one accepted connection."""
+
+    def __init__(self, sock, server) -> None:  # noqa: ANN001 - _socket.socket and HttpServer, which imports this module
+        self.is_authenticated = False
+        self.is_busy = False
+        self.idle_since = monotonic()
+        self._socket = sock
+        self._server = server
+        self._limits = server.limits
+        self._parser = RequestParser(self._limits.max_head_bytes, self._limits.max_body_bytes)
+        self._is_timed = True
+        self._is_ending = False
+        self._alarm = None  # the socket pair that wakes a watch, made by the first one
+
+    def run(self) -> None:
+        """Serves requests until either side ends the connection. The body of the connection's thread."""
+        try:
+            self._socket.settimeout(self._limits.head_timeout_ms / 1000)
+            while not self._is_ending:
+                try:
+                    self._serve_one()
+                except HttpError as error:
+                    self._refuse(error)
+                    return
+        except (PeerGone, OSError):
+            pass  # whoever was there has gone, and with them who would want to know
+        finally:
+            self._server.forget(self)
+            self._close()
+
+    def interrupt(self) -> None:
+        """Ends the connection from another thread: its blocking call returns and its thread leaves."""
+        self._is_ending = True
+        try:
+            self._socket.shutdown(2)  # SHUT_RDWR
+        except OSError:
+            pass  # it ended by itself
+
+    def _close(self) -> None:
+        self._socket.close()
+        if self._alarm is not None:
+            for end in self._alarm:
+                end.close()
+
+    # -- reading
+
+    def _serve_one(self) -> None:
+        head = self._read_head()
+        if not head.is_accepted:
+            self._server.policy.judge(head)
+            if head.path != HEALTH_PATH and not self.is_authenticated:
+                self._server.admit(self)
+            head.is_accepted = True
+        body = self._read_body(head)
+        if head.path == FRAMES_PATH:
+            self._answer_frames(head, body)
+        elif head.path == HEALTH_PATH:
+            self._send_json(head, 200, HEALTH if head.method == b"GET" else b"", length=len(HEALTH))
+        else:
+            self._answer_command(head, body)
+        if self._is_ending or not head.keeps_alive:
+            self._finish_sending()
+            self._is_ending = True
+
+    def _read_head(self) -> RequestHead:
+        parser = self._parser
+        head = parser.next_head()
+        if head is not None:
+            return head
+        if parser.is_at_boundary:
+            self.idle_since = monotonic()
+            self.is_busy = False
+            # Those who have shown the token may rest; the others have the time for a head, and no more.
+            self._set_timed(not self.is_authenticated)
+            try:
+                parser.feed(self._receive())
+            except SocketTimeout:
+                raise PeerGone from None
+            self.is_busy = True
+            head = parser.next_head()
+            if head is not None:
+                return head
+        deadline = monotonic() + self._limits.head_timeout_ms / 1000
+        while True:
+            left = deadline - monotonic()
+            try:
+                if left <= 0:
+                    raise SocketTimeout
+                self._is_timed = True
+                self._socket.settimeout(left)
+                parser.feed(self._receive())
+            except SocketTimeout:
+                raise HttpError(
+                    408, "protocol", "Cannot read request: its head did not arrive within "
+                    f"headTimeoutMs, {self._limits.head_timeout_ms}"
+                ) from None
+            head = parser.next_head()
+            if head is not None:
+                return head
+
+    def _read_body(self, head: RequestHead) -> bytes | bytearray:
+        parser = self._parser
+        if head.content_length > self._limits.max_body_bytes:
+            parser.next_body()  # raises, before the client is told to go on
+        body = parser.next_body()
+        if body is not None:
+            return body
+        if head.expects_continue and not parser.has_begun_body:
+            self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._is_timed = True
+        self._socket.settimeout(self._limits.body_stall_ms / 1000)
+        while True:
+            target = parser.target()
+            try:
+                if target is None:
+                    parser.feed(self._receive())
+                else:
+                    count = self._socket.recv_into(target)
+                    if not count:
+                        raise PeerGone
+                    parser.advance(count)
+            except SocketTimeout:
+                raise HttpError(
+                    408, "protocol", "Cannot read request: nothing of its body came for "
+                    f"bodyStallMs, {self._limits.body_stall_ms}"
+                ) from None
+            body = parser.next_body()
+            if body is not None:
+                self._set_timed(False)
+                return body
+
+    def _receive(self) -> bytes:
+        data = self._socket.recv(_READ_BYTES)
+        if not data:
+            raise PeerGone
+        return data
+
+    def _set_timed(self, is_timed: bool) -> None:
+        """Puts a time on every read, or takes it off; without one a read costs one system call, with one two."""
+        if is_timed or self._is_timed:
+            self._is_timed = is_timed
+            self._socket.settimeout(self._limits.head_timeout_ms / 1000 if is_timed else None)
+
+    # -- answering
+
+    def _answer_frames(self, head: RequestHead, body: bytes | bytearray) -> None:
+        from beep_host import http_frames
+
+        exchange, calls = http_frames.hand_over(self._server.server, head, body, self._limits)
+        self._send_exchange(head, exchange, calls, _FRAMES_FIELDS)
+
+    def _answer_command(self, head: RequestHead, body: bytes | bytearray) -> None:
+        from beep_host import json_api
+
+        reply = json_api.hand_over(self._server.server, head, body)
+        if not reply.wait(_WATCH_AFTER_SECONDS):
+            self._watch(reply, reply.cancel if b"cancelOnDisconnect=1" in head.query else None)
+        status, text = reply.answer()
+        self._send_json(head, status, text)
+
+    def _send_exchange(self, head: RequestHead, exchange: Exchange, calls, fields: bytes) -> None:  # noqa: ANN001
+        cancel = calls.cancel if b"cancelOnDisconnect=1" in head.query else None
+        is_started = False
+        try:
+            while True:
+                if not exchange.is_done and not exchange.wait(_WATCH_AFTER_SECONDS):
+                    self._watch(exchange, cancel)
+                exchange.gather(_GATHER_SECONDS)
+                buffers, is_last = exchange.take()
+                if not is_started and is_last:
+                    size = sum([len(buffer) for buffer in buffers])
+                    self._send(self._head(head, 200, fields + b"Content-Length: %d\r\n" % size), *buffers)
+                    return
+                if not is_started:
+                    is_started = True
+                    self._send(self._stream_head(head, fields), *self._chunk(head, buffers, is_last))
+                else:
+                    self._send(*self._chunk(head, buffers, is_last))
+                if is_last:
+                    return
+        except (PeerGone, OSError):
+            exchange.abandon()
+            if cancel is not None and not exchange.is_done:
+                cancel()
+            raise
+
+    def _send_json(self, head: RequestHead, status: int, text: bytes, length: int | None = None) -> None:
+        size = len(text) if length is None else length
+        self._send(self._head(head, status, _JSON_FIELDS + b"Content-Length: %d\r\n" % size), text)
+
+    def _head(self, head: RequestHead | None, status: int, fields: bytes) -> bytes:
+        if head is None or not head.keeps_alive:
+            fields += b"Connection: close\r\n"
+        elif head.minor_version == 0:
+            fields += b"Connection: keep-alive\r\n"
+        return b"HTTP/1.1 %d %s\r\n%s\r\n" % (status, REASONS[status], fields)
+
+    def _stream_head(self, head: RequestHead, fields: bytes) -> bytes:
+        if head.minor_version == 1:
+            return self._head(head, 200, fields + b"Transfer-Encoding: chunked\r\n")
+        self._is_ending = True  # HTTP/1.0 has no chunks: the end of the connection ends the body
+        return self._head(None, 200, fields)
+
+    def _chunk(self, head: RequestHead, buffers: list, is_last: bool) -> list:
+        if head.minor_version == 0:
+            return buffers
+        size = sum([len(buffer) for buffer in buffers])
+        end = b"0\r\n\r\n" if is_last else b""
+        return [b"%x\r\n" % size, *buffers, b"\r\n" + end] if size else [end]
+
+    def _send(self, *buffers: bytes) -> None:
+        """Sends everything; what is small leaves in one piece, what is large is not copied."""
+        if len(buffers) == 1:
+            self._socket.sendall(buffers[0])
+            return
+        small: list = []
+        gathered = 0
+        for buffer in buffers:
+            if len(buffer) < _JOIN_BYTES:
+                small.append(buffer)
+                gathered += len(buffer)
+                continue
+            self._socket.sendall(b"".join(small))
+            self._socket.sendall(buffer)
+            small = []
+            gathered = 0
+        if gathered:
+            self._socket.sendall(b"".join(small))
+
+    def _refuse(self, error: HttpError) -> None:
+        from beep_host.json_api import error_body
+
+        if error.status == 401:
+            # Makes guessing slow; only ever on a connection that is not trusted, on its own thread.
+            self._server.count_refused_token()
+            sleep(self._limits.refused_token_delay_ms / 1000)
+        fields = _JSON_FIELDS + b"".join(
+            [f"{name}: {value}\r\n".encode("latin-1") for name, value in error.headers]
+        )
+        text = error_body(error)
+        self._send(self._head(None, error.status, fields + b"Content-Length: %d\r\n" % len(text)), text)
+        self._finish_sending()
+
+    def _finish_sending(self) -> None:
+        """Ends our half and reads what the peer still sends: closing on unread bytes would reset its answer away."""
+        self._socket.shutdown(1)  # SHUT_WR
+        deadline = monotonic() + _LINGER_SECONDS
+        dropped = 0
+        while dropped < _LINGER_BYTES:
+            left = deadline - monotonic()
+            if left <= 0:
+                return
+            self._socket.settimeout(left)
+            try:
+                data = self._socket.recv(_READ_BYTES)
+            except SocketTimeout:
+                return
+            if not data:
+                return
+            dropped += len(data)
+
+    # -- waiting
+
+    def _watch(self, awaited, cancel) -> None:  # noqa: ANN001 - an Exchange or a Reply; a callable or None
+        """Waits for something to send and for the peer's end, whichever comes first."""
+        import select
+
+        if self._alarm is None:
+            import socket
+
+            self._alarm = socket.socketpair()
+        bell, ear = self._alarm
+        try:
+            if awaited.notify(lambda: bell.send(b"\0")):
+                return
+            watched = [ear, self._socket]
+            while True:
+                # poll, not select, where there is one: a descriptor may be beyond what select can hold.
+                ready = _wait_readable(select, watched)
+                if ear in ready:
+                    return
+                data = self._socket.recv(_READ_BYTES)
+                if not data:
+                    if cancel is not None:
+                        cancel()
+                    awaited.abandon()
+                    raise PeerGone
+                # The next request, sent ahead. What follows it is read in its turn.
+                self._parser.feed(data)
+                watched = [ear]
+        finally:
+            awaited.notify(None)
+            self._drain(ear)
+
+    def _drain(self, ear) -> None:  # noqa: ANN001 - socket.socket
+        ear.setblocking(False)
+        try:
+            ear.recv(16)
+        except BlockingIOError:
+            pass  # it was not rung
+        ear.setblocking(True)
+
+
+def _wait_readable(select, sockets: list) -> list:  # noqa: ANN001 - the module, imported when first needed
+    if not hasattr(select, "poll"):
+        return select.select(sockets, [], [])[0]
+    poll = select.poll()
+    for sock in sockets:
+        poll.register(sock.fileno(), select.POLLIN)
+    found = {descriptor for descriptor, _ in poll.poll()}
+    return [sock for sock in sockets if sock.fileno() in found]

@@ -1,0 +1,204 @@
+"""The HTTP server: listens, accepts, keeps the number of connections within bounds, and ends them all.
+
+Every connection has a thread of its own (`http_connection.py`), which waits in blocking calls; calls run on the threads
+of their sessions. A strict server of our own, since `http.server` says of itself that it is not for production, answers
+in two segments (44 ms on a kept connection) and reads no chunked body.
+"""
+
+from __future__ import annotations
+
+import _socket
+from _thread import allocate_lock, start_new_thread
+from time import monotonic
+
+from beep_host.frames import DEFAULT_MAX_FRAME_BYTES
+from beep_host.http_connection import HttpConnection
+from beep_host.http_parser import HttpError
+from beep_host.http_policy import HttpPolicy
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class HttpLimits:
+    """What an HTTP server allows; every field is an option of the same name."""
+
+    def __init__(self, **given: int) -> None:
+        self.max_head_bytes = 16 * 1024  # request line and header fields
+        self.max_body_bytes = DEFAULT_MAX_FRAME_BYTES
+        self.head_timeout_ms = 10_000  # from a head's first byte (of the first head: from the connection) to its last
+        self.body_stall_ms = 30_000  # without a byte of a body, and without the client taking a byte of an answer
+        self.idle_timeout_ms = 300_000  # of an authenticated connection between two requests
+        self.max_connections = 64  # that have shown the token
+        self.max_unauthenticated = 32  # beyond it the oldest is dropped
+        self.max_buffered_bytes = 16 * 1024 * 1024  # of output that the client has not read yet, for one request
+        self.refused_token_delay_ms = 100
+        self.backlog = 128
+        for name, value in given.items():
+            if name not in self.__dict__:
+                raise TypeError(f'Cannot set HTTP limit "{name}": there is none of this name')
+            setattr(self, name, value)
+
+
+class HttpServer:
+    """Listens on one address until it is closed."""
+
+    def __init__(
+        self,
+        server,  # noqa: ANN001 - beep_host.server.Server
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        allowed_hosts: tuple = (),
+        allowed_origins: tuple = (),
+        limits: HttpLimits | None = None,
+    ) -> None:
+        """Binds and listens; port 0 takes a free one, see `address`. Raises `OSError` when the address cannot be had."""
+        self.server = server
+        self.limits = limits or HttpLimits()
+        self.refused_tokens = 0
+        self._lock = allocate_lock()
+        self._connections: list[HttpConnection] = []  # in the order of their coming
+        self._is_closed = False
+        self._family = _socket.AF_INET6 if ":" in host else _socket.AF_INET
+        self._listener = _socket.socket(self._family, _socket.SOCK_STREAM)
+        try:
+            if hasattr(_socket, "SO_EXCLUSIVEADDRUSE"):  # Windows, where SO_REUSEADDR lets others in
+                self._listener.setsockopt(_socket.SOL_SOCKET, _socket.SO_EXCLUSIVEADDRUSE, 1)
+            else:
+                self._listener.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+            self._listener.bind((host, port))
+            self._listener.listen(self.limits.backlog)
+        except BaseException:
+            self._listener.close()
+            raise
+        name = self._listener.getsockname()
+        self.port = name[1]
+        self.address = f"http://[{name[0]}]:{self.port}" if ":" in name[0] else f"http://{name[0]}:{self.port}"
+        from beep_host.json_api import COMMANDS
+
+        self.policy = HttpPolicy(
+            self.port, server.token if server.auth else None, allowed_hosts, allowed_origins,
+            [name.replace("_", "-") for name in COMMANDS if name != "ping"],
+        )
+
+    def start(self) -> None:
+        """Begins to accept, on a thread of its own."""
+        start_new_thread(self._accept_all, ())
+
+    def close(self) -> None:
+        """Stops listening and ends all connections; calls that run are not its business."""
+        with self._lock:
+            self._is_closed = True
+            connections = list(self._connections)
+        try:
+            self._listener.shutdown(2)  # wakes accept(); closing alone does not on Linux
+        except OSError:
+            pass  # some systems refuse it for a listening socket; closing wakes accept() there
+        self._listener.close()
+        for connection in connections:
+            connection.interrupt()
+
+    def _accept_all(self) -> None:
+        while not self._is_closed:
+            try:
+                descriptor, _ = self._listener._accept()
+            except OSError as error:
+                if self._is_closed:
+                    return
+                if not self._make_room(error):
+                    raise
+                continue
+            sock = _socket.socket(self._family, _socket.SOCK_STREAM, 0, descriptor)
+            try:
+                self._prepare(sock)
+                self._take(sock)
+            except (OSError, RuntimeError):
+                # The peer has already gone, or no thread can be started: this connection is lost, the server is not.
+                sock.close()
+
+    def _make_room(self, error: OSError) -> bool:
+        """After a failed accept: drops a connection when descriptors are short; says whether to go on."""
+        from errno import EBADF, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOTSOCK
+
+        if error.errno in (EMFILE, ENFILE, ENOBUFS, ENOMEM):
+            with self._lock:
+                idle = [c for c in self._connections if not c.is_authenticated] or self._connections[:1]
+            if idle:
+                idle[0].interrupt()
+            from time import sleep
+
+            sleep(0.05)  # nothing tells when descriptors of the whole process or machine come free
+            return True
+        return error.errno not in (EBADF, EINVAL, ENOTSOCK)
+
+    def _prepare(self, sock: _socket.socket) -> None:
+        sock.setblocking(True)
+        sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+        sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_KEEPALIVE, 1)
+        # Time limits of the kernel's own cost no system call per read, unlike settimeout().
+        for option, milliseconds in (
+            (_socket.SO_RCVTIMEO, self.limits.idle_timeout_ms),
+            (_socket.SO_SNDTIMEO, self.limits.body_stall_ms),
+        ):
+            sock.setsockopt(_socket.SOL_SOCKET, option, _time_value(milliseconds))
+
+    def _take(self, sock: _socket.socket) -> None:
+        connection = HttpConnection(sock, self)
+        dropped = None
+        with self._lock:
+            strangers = [c for c in self._connections if not c.is_authenticated]
+            if len(strangers) >= self.limits.max_unauthenticated:
+                dropped = strangers[0]
+                self._connections.remove(dropped)
+            self._connections.append(connection)
+        if dropped is not None:
+            dropped.interrupt()
+        try:
+            start_new_thread(connection.run, ())
+        except RuntimeError:
+            self.forget(connection)
+            raise
+
+    def admit(self, connection: HttpConnection) -> None:
+        """Counts a connection among those that have shown the token; drops the one that has rested longest for it."""
+        dropped = None
+        with self._lock:
+            trusted = [c for c in self._connections if c.is_authenticated]
+            if len(trusted) >= self.limits.max_connections:
+                # One that answered just now may have its next request under way: that one would be lost.
+                before = monotonic() - 1
+                resting = [c for c in trusted if not c.is_busy and c.idle_since < before]
+                if not resting:
+                    raise HttpError(
+                        503, "limit", "Cannot take another connection: all of max_connections, "
+                        f"{self.limits.max_connections}, are in use", (("Retry-After", "1"),),
+                    )
+                dropped = min(resting, key=lambda c: c.idle_since)
+                self._connections.remove(dropped)
+            connection.is_authenticated = True
+        if dropped is not None:
+            dropped.interrupt()
+
+    def forget(self, connection: HttpConnection) -> None:
+        """Told by a connection that it has ended."""
+        with self._lock:
+            if connection in self._connections:
+                self._connections.remove(connection)
+
+    def count_refused_token(self) -> None:
+        """Told by a connection whose token was missing or wrong."""
+        with self._lock:
+            self.refused_tokens += 1
+            count = self.refused_tokens
+        if count in (1, 10, 100) or count % 1000 == 0:
+            import sys
+
+            print(f"beep_host: refused {count} HTTP requests without the right token", file=sys.__stderr__, flush=True)
+
+
+def _time_value(milliseconds: int) -> bytes:
+    from _struct import pack
+
+    if hasattr(_socket, "SO_EXCLUSIVEADDRUSE"):  # Windows takes a DWORD of milliseconds
+        return pack("L", milliseconds)
+    return pack("ll", milliseconds // 1000, milliseconds % 1000 * 1000)
