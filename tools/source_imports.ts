@@ -39,7 +39,8 @@ interface Node {
 
 /** Reads the imports of a source. */
 export function parseSource(path: string, text: string): ParsedSource {
-  const { program } = parse(text, { sourceType: "module", plugins: ["typescript"] });
+  // What is wrong with a source is for the type checker to say.
+  const { program } = parse(text, { sourceType: "module", plugins: ["typescript"], errorRecovery: true });
   const imports: SourceImport[] = [];
   const denoLines: number[] = [];
   for (const node of descendants(program as unknown as Node)) {
