@@ -29,20 +29,39 @@ export const MAX_FRAME_PARTS = 65_536;
 
 const PREFIX_BYTES = 8;
 const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true });
+// Without `ignoreBOM`, a byte order mark would vanish here and be refused by the twin.
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const NO_PARTS: readonly Uint8Array<ArrayBuffer>[] = [];
 
-/** The bytes of a frame without its parts: prefix, table of part lengths and JSON. The parts follow as they are. */
-export function encodeFrameHead(json: string, parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  // A UTF-16 unit needs at most three bytes; writing in place saves the copy that `encode()` would cost.
+/** The most bytes that the head of a frame can need: a UTF-16 unit takes at most three bytes of UTF-8. */
+export function maxFrameHeadBytes(json: string, parts: readonly Uint8Array[]): number {
+  return PREFIX_BYTES + 4 * parts.length + 3 * json.length;
+}
+
+/**
+ * Writes the head of a frame (prefix, table of part lengths and JSON) to the start of `target` and gives its size.
+ * `target` must have {@linkcode maxFrameHeadBytes} of room.
+ */
+export function encodeFrameHeadInto(json: string, parts: readonly Uint8Array[], target: Uint8Array): number {
   const start = PREFIX_BYTES + 4 * parts.length;
-  const bytes = new Uint8Array(start + json.length * 3);
-  const { written } = encoder.encodeInto(json, bytes.subarray(start));
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, written, true);
-  view.setUint32(4, parts.length, true);
-  for (let i = 0; i < parts.length; i++) view.setUint32(PREFIX_BYTES + 4 * i, parts[i]!.byteLength, true);
-  return bytes.subarray(0, start + written);
+  const { written } = encoder.encodeInto(json, target.subarray(start));
+  writeU32(target, 0, written);
+  writeU32(target, 4, parts.length);
+  for (let i = 0; i < parts.length; i++) writeU32(target, PREFIX_BYTES + 4 * i, parts[i]!.byteLength);
+  return start + written;
+}
+
+function writeU32(target: Uint8Array, offset: number, value: number): void {
+  target[offset] = value;
+  target[offset + 1] = value >>> 8;
+  target[offset + 2] = value >>> 16;
+  target[offset + 3] = value >>> 24;
+}
+
+/** The bytes of a frame without its parts, which follow as they are. */
+export function encodeFrameHead(json: string, parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(maxFrameHeadBytes(json, parts));
+  return bytes.subarray(0, encodeFrameHeadInto(json, parts, bytes));
 }
 
 /** A whole frame in one array of bytes. */
@@ -73,7 +92,10 @@ export class FrameDecoder {
   #buffer: Uint8Array<ArrayBuffer>;
   #start = 0;
   #end = 0;
-  #filling: { json: string; parts: Uint8Array<ArrayBuffer>[]; lengths: number[]; filled: number } | null = null;
+  /** How many bytes the current frame needs to be gathered before it can go on; a hint for growing. */
+  #wanted = 0;
+  #filling: { json: string; parts: Uint8Array<ArrayBuffer>[]; lengths: number[]; filled: number } | null =
+    null;
 
   /** `maxFrameBytes` is checked before anything is allocated for a frame. */
   constructor(maxFrameBytes: number = DEFAULT_MAX_FRAME_BYTES) {
@@ -123,7 +145,7 @@ export class FrameDecoder {
   next(): Frame | null {
     if (this.#filling !== null) return this.#continueFilling();
     const available = this.#end - this.#start;
-    if (available < PREFIX_BYTES) return null;
+    if (available < PREFIX_BYTES) return this.#need(PREFIX_BYTES);
     const view = new DataView(this.#buffer.buffer, this.#start, available);
     const jsonBytes = view.getUint32(0, true);
     const partCount = view.getUint32(4, true);
@@ -193,19 +215,23 @@ export class FrameDecoder {
     }
   }
 
-  /** Sees to it that the buffer can hold `bytes` from the start of the current frame. */
+  /** Notes that the current frame goes on for `bytes` from its start, and moves it to the front if it would not fit. */
   #need(bytes: number): null {
-    if (this.#start + bytes > this.#buffer.byteLength) this.#makeRoom(bytes);
+    this.#wanted = bytes;
+    if (this.#start > 0 && this.#start + bytes > this.#buffer.byteLength) {
+      this.#buffer.copyWithin(0, this.#start, this.#end);
+      this.#end -= this.#start;
+      this.#start = 0;
+    }
     return null;
   }
 
-  #makeRoom(bytes = 2 * (this.#end - this.#start)): void {
+  /** Makes room behind a buffer that is full: four times as much, as far as the current frame needs it. */
+  #makeRoom(): void {
     const held = this.#buffer.subarray(this.#start, this.#end);
-    // Grows by doubling as bytes really arrive, so that a length that only claims to be large costs nothing.
-    const size = Math.max(GATHER_BYTES, Math.min(bytes, 4 * held.byteLength));
-    const next = size > this.#buffer.byteLength || held.byteLength === this.#buffer.byteLength
-      ? new Uint8Array(Math.max(size, 2 * held.byteLength))
-      : this.#buffer;
+    // Grows only as bytes really arrive, so that a length that merely claims to be large costs nothing.
+    const size = Math.max(GATHER_BYTES, Math.min(this.#wanted, 4 * held.byteLength), held.byteLength + 1);
+    const next = new Uint8Array(size);
     next.set(held);
     this.#buffer = next;
     this.#end = held.byteLength;

@@ -13,7 +13,12 @@
  */
 
 import type { CallOptions, CloseOptions, InitializeOptions } from "../core/backend.ts";
-import { CallTimeoutError, ConnectionClosedError, ProtocolError, PythonHostError } from "../core/errors.ts";
+import {
+  CallTimeoutError,
+  ConnectionClosedError,
+  ProtocolError,
+  type PythonHostError,
+} from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Lane, Operation, RequestMessage, RequestOptions } from "../core/protocol.ts";
 import { checkTimeoutMs, LONGEST_TIMER_MS, PendingCall, Stopper, type StopperHost } from "./pending_call.ts";

@@ -1,0 +1,14 @@
+/**
+ * The backends: how a program reaches a running Python server.
+ *
+ * | class | wire | when |
+ * | --- | --- | --- |
+ * | {@linkcode PythonHostPipe} | Unix socket or named pipe | same machine; the fastest |
+ *
+ * @module
+ */
+
+export { PythonHostPipe, type PythonHostPipeOptions } from "./pipe.ts";
+export { type ClientOptions, PythonHostClient } from "./client.ts";
+export type { ExplainEnd } from "./call_table.ts";
+export type { IncomingParts, Wire, WireEvents, WireWelcome } from "./wire.ts";

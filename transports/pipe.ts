@@ -1,0 +1,110 @@
+/**
+ * The backend over a pipe: a Unix socket, or on Windows a named pipe. The fastest of the transports.
+ *
+ * @module
+ */
+
+import { checkPipeEndpoint, checkSocketPath, DEFAULT_PIPE_NAME, isPipeName } from "../core/endpoint.ts";
+import { ConnectError, PermissionNeededError } from "../core/errors.ts";
+import { DEFAULT_MAX_FRAME_BYTES } from "../core/frames.ts";
+import { type ClientOptions, PythonHostClient } from "./client.ts";
+import type { ByteStream } from "./frame_stream.ts";
+import { type PipeTarget, PipeWire } from "./pipe_wire.ts";
+import { findEntry, findEntryByAddress, runDirectoryPath } from "./run_directory.ts";
+import type { Wire } from "./wire.ts";
+
+/** Options of {@linkcode PythonHostPipe}. */
+export type PythonHostPipeOptions = ClientOptions;
+
+/**
+ * A backend that reaches its server by a pipe.
+ *
+ * Requires `--allow-read` and `--allow-write` for the socket and `--allow-net` for its connections; to look a name up
+ * also `--allow-env`. On Windows, where Deno opens named pipes only with all permissions, `-A`; that path was not run
+ * on Windows yet.
+ *
+ * @example Evaluate on a running server
+ * ```ts ignore
+ * import { PythonHostPipe } from "jsr:@beep/python-host";
+ * import { assertEquals } from "jsr:@std/assert";
+ *
+ * await using python = new PythonHostPipe("beep-python-pipe");
+ * assertEquals(await python.evaluate("1 + 1"), 2);
+ * ```
+ */
+export class PythonHostPipe extends PythonHostClient {
+  /** The kind of wire. */
+  readonly transport = "pipe" as const;
+  readonly #endpoint: string;
+  readonly #token: string | undefined;
+  readonly #maxFrameBytes: number;
+
+  /**
+   * Makes a backend; nothing is connected until `initialize` or the first call.
+   *
+   * @param nameOrPath The name under which a server was started, an absolute socket path, or `\\.\pipe\…`.
+   */
+  constructor(nameOrPath: string = DEFAULT_PIPE_NAME, options: PythonHostPipeOptions = {}) {
+    super(options);
+    this.#endpoint = checkPipeEndpoint(nameOrPath);
+    this.#token = options.token;
+    this.#maxFrameBytes = options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES;
+  }
+
+  /** Makes the pair of connections. */
+  protected override createWire(): Wire {
+    return new PipeWire(() => locate(this.#endpoint, this.#token), this.#maxFrameBytes);
+  }
+}
+
+/** Finds the address and the token. A path with a token needs no look-up. */
+async function locate(endpoint: string, token: string | undefined): Promise<PipeTarget> {
+  if (!isPipeName(endpoint)) {
+    const known = token ?? (await findEntryByAddress("pipe", endpoint))?.token ?? "";
+    return {
+      endpoint,
+      token: known,
+      connect: () => connect(endpoint, endpoint, "start a server that listens there"),
+    };
+  }
+  const entry = await findEntry("pipe", endpoint);
+  if (entry === null) {
+    throw new ConnectError(
+      `Cannot connect to pipe "${endpoint}": no server of that name is entered in "${runDirectoryPath()}"`,
+      {
+        hint: `Start one (\`start pipe --name ${endpoint}\`), or pass the path of its socket and its token.`,
+      },
+    );
+  }
+  const nextStep = `its server, process ${entry.pid}, has ended: start it again`;
+  return { endpoint, token: token ?? entry.token, connect: () => connect(entry.address, endpoint, nextStep) };
+}
+
+async function connect(address: string, endpoint: string, nextStep: string): Promise<ByteStream> {
+  if (address.startsWith("\\\\.\\pipe\\")) {
+    const { connectNamedPipe } = await import("./named_pipe.ts");
+    return await connectNamedPipe(address);
+  }
+  const path = checkSocketPath(address);
+  try {
+    return await Deno.connect({ transport: "unix", path });
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotCapable) throw await permissionNeeded(path, cause);
+    throw new ConnectError(`Cannot connect to pipe "${endpoint}": nobody listens at socket "${path}"`, {
+      cause,
+      hint: `Most likely ${nextStep}.`,
+    });
+  }
+}
+
+/** Lists every flag that a socket needs and that is missing, not only the first. */
+async function permissionNeeded(path: string, cause: Error): Promise<PermissionNeededError> {
+  const flags: string[] = [];
+  for (const name of ["read", "write"] as const) {
+    const { state } = await Deno.permissions.query({ name, path });
+    if (state !== "granted") flags.push(`--allow-${name}=${path}`);
+  }
+  const { state } = await Deno.permissions.query({ name: "net", host: `unix:${path}` });
+  if (state !== "granted" || flags.length === 0) flags.push("--allow-net");
+  return new PermissionNeededError("connect to the pipe", flags, { cause });
+}
