@@ -1,0 +1,105 @@
+/**
+ * The environment variables that a server gets: an allow-list, so that no secret of the host reaches user code unasked.
+ *
+ * @module
+ */
+
+/** What a child needs to behave as at its user's prompt, and what holds no secret by its nature. */
+const INHERITED: readonly string[] = [
+  "PATH",
+  "HOME",
+  "USER",
+  "LOGNAME",
+  "SHELL",
+  "LANG",
+  "LANGUAGE",
+  "LC_*",
+  "TZ",
+  "TMPDIR",
+  "TEMP",
+  "TMP",
+  "XDG_*",
+  "SSL_CERT_FILE",
+  "SSL_CERT_DIR",
+  "REQUESTS_CA_BUNDLE",
+  "HTTP_PROXY",
+  "HTTPS_PROXY",
+  "ALL_PROXY",
+  "NO_PROXY",
+  "http_proxy",
+  "https_proxy",
+  "all_proxy",
+  "no_proxy",
+  "CUDA_*",
+  "NVIDIA_*",
+  "DISPLAY",
+  "WAYLAND_DISPLAY",
+  // Without these, sockets and the C runtime do not start on Windows.
+  "SYSTEMROOT",
+  "SYSTEMDRIVE",
+  "WINDIR",
+  "COMSPEC",
+  "PATHEXT",
+  "USERPROFILE",
+  "USERNAME",
+  "APPDATA",
+  "LOCALAPPDATA",
+  "PROGRAMDATA",
+  "PROGRAMFILES",
+  "NUMBER_OF_PROCESSORS",
+  "PROCESSOR_ARCHITECTURE",
+];
+
+/** Where the values come from and what is asked for. */
+export interface ChildEnvironmentOptions {
+  /** Variables to set; they win over all others. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  /** Names to pass on besides the allow-list; a trailing `*` stands for any ending. */
+  readonly inheritEnv?: readonly string[] | undefined;
+  /** The environment's directory, when the interpreter is that of an environment. */
+  readonly environmentPath?: string | undefined;
+  /** The directory that holds the environment's programs; put first on `PATH`. */
+  readonly binPath?: string | undefined;
+}
+
+/** The environment of a server's process. Variables that Deno may not read are left out, without a prompt. */
+export function childEnvironment(options: ChildEnvironmentOptions): Record<string, string> {
+  const result: Record<string, string> = {};
+  const wanted = [...INHERITED, ...options.inheritEnv ?? []];
+  for (const [name, value] of readVariables(wanted)) result[name] = value;
+  if (options.binPath !== undefined) {
+    const separator = Deno.build.os === "windows" ? ";" : ":";
+    const path = Object.keys(result).find((name) => name.toUpperCase() === "PATH") ?? "PATH";
+    result[path] = result[path] === undefined
+      ? options.binPath
+      : `${options.binPath}${separator}${result[path]}`;
+  }
+  if (options.environmentPath !== undefined) result.VIRTUAL_ENV = options.environmentPath;
+  return { ...result, ...options.env };
+}
+
+function* readVariables(patterns: readonly string[]): Generator<[string, string]> {
+  if (mayReadEnv()) {
+    const ignoreCase = Deno.build.os === "windows";
+    for (const [name, value] of Object.entries(Deno.env.toObject())) {
+      if (patterns.some((pattern) => matches(name, pattern, ignoreCase))) yield [name, value];
+    }
+    return;
+  }
+  for (const name of patterns) {
+    // A pattern cannot be asked for by name; only the whole environment can answer it.
+    const value = name.endsWith("*") || !mayReadEnv(name) ? undefined : Deno.env.get(name);
+    if (value !== undefined) yield [name, value];
+  }
+}
+
+function matches(name: string, pattern: string, ignoreCase: boolean): boolean {
+  const [given, wanted] = ignoreCase ? [name.toUpperCase(), pattern.toUpperCase()] : [name, pattern];
+  return wanted.endsWith("*") ? given.startsWith(wanted.slice(0, -1)) : given === wanted;
+}
+
+/** Whether a variable (or all of them) can be read; asking this way shows no prompt. */
+export function mayReadEnv(variable?: string): boolean {
+  const descriptor = variable === undefined ? { name: "env" as const } : { name: "env" as const, variable };
+  return Deno.permissions.querySync(descriptor).state === "granted";
+}

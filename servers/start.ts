@@ -1,0 +1,198 @@
+/**
+ * Starts a server: sources on disk, a place to listen, the process, its ready line, its entry in the run directory.
+ *
+ * Whatever step fails, or is aborted, the ones before it are undone: nothing of a server that did not start is left.
+ *
+ * @module
+ */
+
+import type { RunEntry } from "../core/endpoint.ts";
+import { ServerStartError } from "../core/errors.ts";
+import { SILENT_LOGGER } from "../core/logger.ts";
+import { LIBRARY_VERSION } from "../core/protocol.ts";
+import { childEnvironment } from "./child_environment.ts";
+import { ensurePrivateDirectory, hostRunDirectory, joinPath, sourcesDirectory } from "./directories.ts";
+import type { PythonServer, ServerOptions, ServerTransport } from "./options.ts";
+import { requirePermissions } from "./permissions.ts";
+import { becomeReady } from "./readiness.ts";
+import { removeDeadEntries, writeRunEntry } from "./run_entries.ts";
+import { ServerProcess } from "./server_process.ts";
+import { claimSocket, type SocketClaim } from "./socket_address.ts";
+import { ensureBytecode, ensureSources, type PythonSources } from "./sources.ts";
+import { StartedServer } from "./started_server.ts";
+
+/** What each rung of the server's own shutdown ladder is given; the host's ladder has the same seconds. */
+const GRACE_MS = 2_000;
+
+/**
+ * Starts a Python server and waits until it is ready.
+ *
+ * The process ends with {@linkcode PythonServer.close}, or with this program, however that ends.
+ *
+ * Needs `--allow-run=<python>`, read and write permission for the data and run directories, `--allow-env` for what is
+ * to be passed on.
+ *
+ * @throws {ServerStartError} when the process fails, or is not ready within `startTimeoutMs`.
+ * @throws {AddressInUseError} when the port, name or path is taken.
+ * @throws {PermissionNeededError} naming every missing flag.
+ */
+export async function startServer(options: ServerOptions): Promise<PythonServer> {
+  // Loaded when a server is started: a program that only connects to one needs no sources.
+  const { PYTHON_SOURCES, PYTHON_SOURCES_HASH } = await import("./_python.gen.ts");
+  return await launch(options, {
+    sources: { files: PYTHON_SOURCES, hash: PYTHON_SOURCES_HASH, version: LIBRARY_VERSION },
+    sourcesRoot: sourcesDirectory(),
+    runDirectory: hostRunDirectory(),
+  });
+}
+
+/** What a server is made of, and where its files go. */
+export interface LaunchContext {
+  /** The Python program. */
+  readonly sources: PythonSources;
+  /** The directory below which the sources are written. */
+  readonly sourcesRoot: string;
+  /** The directory of sockets and run entries. */
+  readonly runDirectory: string;
+}
+
+/** {@linkcode startServer} with any sources and directories; the tests give their own. */
+export async function launch(options: ServerOptions, context: LaunchContext): Promise<PythonServer> {
+  const { signal, python, logger = SILENT_LOGGER } = options;
+  signal?.throwIfAborted();
+  const transport = checkOptions(options);
+  const { sources, sourcesRoot, runDirectory } = context;
+  const environment = await environmentOf(python, [sourcesRoot, runDirectory]);
+  await ensurePrivateDirectory(runDirectory);
+  const directory = await ensureSources(sourcesRoot, sources);
+  await ensureBytecode(directory, python, { signal, logger });
+  signal?.throwIfAborted();
+
+  await using undo = new AsyncDisposableStack();
+  const claim = transport === "pipe"
+    ? undo.use(await claimSocket(runDirectory, options.name, logger))
+    : undefined;
+  const token = options.auth === false ? "" : randomHex(32);
+  const child = new ServerProcess({
+    python,
+    directory,
+    bootstrap: bootstrapOf(options, transport, token, claim),
+    env: childEnvironment({ env: options.env, inheritEnv: options.inheritEnv, ...environment }),
+    cwd: options.cwd,
+    onStdout: options.onStdout,
+    onStderr: options.onStderr,
+    logger,
+  });
+  undo.defer(() => child.kill());
+  const tidied = removeDeadEntries(runDirectory, logger); // in the time that Python takes anyway
+  undo.defer(() => tidied);
+  const ready = await becomeReady(child, options, describe(options, transport));
+  await tidied;
+  signal?.throwIfAborted();
+  const entry: RunEntry = {
+    schema: 1,
+    transport,
+    endpoint: claim?.endpoint ?? `http://localhost:${new URL(ready.address).port}`,
+    address: ready.address,
+    pid: ready.pid,
+    token,
+  };
+  const written = await writeRunEntry(runDirectory, entry);
+  undo.move(); // from here on the server's own end undoes these steps
+  logger.info(`Python server ${ready.pid} is ready at ${entry.endpoint}`);
+  return new StartedServer({ child, claim, entry, ready, written, logger });
+}
+
+/** Checks what can be checked before anything is begun. */
+function checkOptions(options: ServerOptions): ServerTransport {
+  const { transport = "pipe", name, port, host } = options;
+  const wrong = (option: string, why: string): ServerStartError =>
+    new ServerStartError(`Cannot start a Python server with ${option}: ${why}`);
+  if (transport === "pipe") {
+    if (port !== undefined) throw wrong(`port ${port}`, "a pipe has no port");
+    if (host !== undefined) throw wrong(`host "${host}"`, "a pipe has no host");
+  } else {
+    if (name !== undefined) {
+      throw wrong(`name "${name}"`, `only a pipe has a name, and the transport is "${transport}"`);
+    }
+    if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
+      throw wrong(`port ${port}`, "a port is an integer from 0 to 65535");
+    }
+    if (host !== undefined && !/^(localhost|127(\.\d{1,3}){3}|::1)$/.test(host)) {
+      throw wrong(`host "${host}"`, "it is not a loopback address, and there is no TLS yet to go beyond");
+    }
+  }
+  return transport;
+}
+
+/** Finds out whether the interpreter is that of an environment, and that we may do what comes next. */
+async function environmentOf(
+  python: string,
+  writable: readonly string[],
+): Promise<{ binPath?: string; environmentPath?: string }> {
+  const binPath = parentOf(python);
+  const root = binPath === undefined ? undefined : parentOf(binPath);
+  requirePermissions("start a Python server", {
+    run: [python],
+    read: [...writable, root ?? python],
+    write: writable,
+  });
+  try {
+    await Deno.stat(python);
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+    throw new ServerStartError(`Cannot start a Python server: there is no interpreter at "${python}"`, "", {
+      cause,
+      hint:
+        "Pass the path of an environment's interpreter, or use PythonHost.start, which finds or makes one.",
+    });
+  }
+  if (root === undefined || binPath === undefined) return {};
+  try {
+    await Deno.stat(joinPath(root, "pyvenv.cfg"));
+    return { binPath, environmentPath: root };
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return { binPath };
+    throw error;
+  }
+}
+
+function parentOf(path: string): string | undefined {
+  const at = Deno.build.os === "windows"
+    ? Math.max(path.lastIndexOf("\\"), path.lastIndexOf("/"))
+    : path.lastIndexOf("/");
+  return at <= 0 ? undefined : path.slice(0, at);
+}
+
+/** The line that the server reads first. It is the only way on which the token travels. */
+function bootstrapOf(
+  options: ServerOptions,
+  transport: ServerTransport,
+  token: string,
+  claim: SocketClaim | undefined,
+): Record<string, unknown> & { nonce: string } {
+  const host = options.host ?? "127.0.0.1";
+  return {
+    nonce: randomHex(16),
+    transport,
+    token,
+    auth: options.auth !== false,
+    ...(claim === undefined
+      ? { host: host === "localhost" ? "127.0.0.1" : host, port: options.port ?? 0 }
+      : { path: claim.path }),
+    modulePaths: options.modulePaths ?? [],
+    limits: options.limits ?? {},
+    graceMs: GRACE_MS,
+  };
+}
+
+function describe(options: ServerOptions, transport: ServerTransport): string {
+  if (transport === "pipe") return options.name === undefined ? "on a pipe" : `on pipe "${options.name}"`;
+  return options.port === undefined || options.port === 0
+    ? `over ${transport}`
+    : `over ${transport} on port ${options.port}`;
+}
+
+function randomHex(bytes: number): string {
+  return crypto.getRandomValues(new Uint8Array(bytes)).toHex();
+}
