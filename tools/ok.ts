@@ -15,6 +15,8 @@ import { addCounts, COUNTS_FILE_VARIABLE, readDenoCounts, readReportedCounts } f
 const ROOT = dirname(import.meta.dirname!);
 /** The gate as a whole must be through by then, on two cores. */
 const GATE_TIMEOUT_MS = 15 * 60_000;
+/** How long processes that a step started may outlive it. */
+const ORPHAN_GRACE_MS = 5000;
 /** Compiles each file in memory; a warning of the compiler, such as one about a wrong escape, is an error. */
 const PYTHON_SYNTAX_CHECK = `
 import pathlib, sys, warnings
@@ -122,14 +124,22 @@ async function run(
     signal,
   }).spawn();
   const chunks: string[] = [];
-  const collect = async (stream: ReadableStream<Uint8Array>) => {
-    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-      chunks.push(text);
-      if (echo) write(text);
-    }
+  const add = (text: string) => {
+    chunks.push(text);
+    if (echo) write(text);
   };
-  const [status] = await Promise.all([child.status, collect(child.stdout), collect(child.stderr)]);
-  return { success: status.success, output: chunks.join("") };
+  const collect = async (stream: ReadableStream<Uint8Array>) => {
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) add(text);
+  };
+  const collected = Promise.all([collect(child.stdout), collect(child.stderr)]).then(() => true);
+  const { success } = await child.status;
+  // A process that outlives the step holds its output open, and would hold the gate for ever.
+  const grace = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => grace.resolve(false), ORPHAN_GRACE_MS);
+  const isAlone = await Promise.race([collected, grace.promise]);
+  clearTimeout(timer);
+  if (!isAlone) add("\nThe step has ended, but a process that it started still holds its output\n");
+  return { success: success && isAlone, output: chunks.join("") };
 }
 
 function write(text: string): void {

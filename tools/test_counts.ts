@@ -1,5 +1,5 @@
 /**
- * Counting tests: reading the totals that `deno test` and Python's unittest print, and handing them on.
+ * Counting tests: reading the totals that `deno test` and `run_unittests.py` print, and handing them on.
  *
  * @module
  */
@@ -19,28 +19,20 @@ export const COUNTS_FILE_VARIABLE = "BEEP_TEST_COUNTS";
 
 /** The totals in the output of `deno test`; undefined when it has none. */
 export function readDenoCounts(output: string): TestCounts | undefined {
-  const found = output.match(
-    /\| (\d+) passed(?: \([^)]*\))? \| (\d+) failed(?: \([^)]*\))?(?: \| (\d+) ignored)?/,
-  );
-  if (found === null) return undefined;
+  const summary =
+    /^(?:ok|FAILED) \| (\d+) passed(?: \([^)]*\))? \| (\d+) failed(?: \([^)]*\))?(?: \| (\d+) ignored)?/gm;
+  // What tests print stands before it.
+  const found = [...output.matchAll(summary)].at(-1);
+  if (found === undefined) return undefined;
   return { passed: Number(found[1]), failed: Number(found[2]), skipped: Number(found[3] ?? 0) };
 }
 
-/** The totals in the output of unittest; undefined when it has none. */
-export function readUnittestCounts(output: string): TestCounts | undefined {
-  const found = output.match(/^Ran (\d+) tests? in [^\n]*\n+(OK|FAILED|NO TESTS RAN)(?: \(([^)\n]*)\))?/m);
-  if (found === null) return undefined;
-  const details = new Map(
-    (found[3] ?? "").split(", ").map((detail) => {
-      const [name = "", count] = detail.split("=");
-      return [name, Number(count)];
-    }),
-  );
-  const count = (name: string) => details.get(name) ?? 0;
-  const failed = count("failures") + count("errors") + count("unexpected successes");
-  const skipped = count("skipped");
-  // Failing subtests are counted each, so there can be more failures than tests.
-  return { passed: Math.max(0, Number(found[1]) - failed - skipped), failed, skipped };
+/** The totals that `run_unittests.py` prints as its last line; undefined when it did not come to that. */
+export function readPythonCounts(output: string): TestCounts | undefined {
+  const last = output.trimEnd().split("\n").at(-1)!;
+  return /^\{"passed": \d+, "failed": \d+, "skipped": \d+\}$/.test(last.trimEnd())
+    ? JSON.parse(last)
+    : undefined;
 }
 
 /** The sum. */

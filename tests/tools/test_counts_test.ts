@@ -5,7 +5,7 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { addCounts, readDenoCounts, readUnittestCounts } from "../../tools/test_counts.ts";
+import { addCounts, readDenoCounts, readPythonCounts } from "../../tools/test_counts.ts";
 
 const DENO_REPORTS: readonly [string, ReturnType<typeof readDenoCounts>][] = [
   ["\nok | 8 passed | 0 failed (37ms)\n", { passed: 8, failed: 0, skipped: 0 }],
@@ -15,6 +15,8 @@ const DENO_REPORTS: readonly [string, ReturnType<typeof readDenoCounts>][] = [
     skipped: 2,
   }],
   ["ok | 1 passed (2 steps) | 0 failed | 1 ignored (1 step) (2m3s)", { passed: 1, failed: 0, skipped: 1 }],
+  ["ok | 9 passed | 9 failed\nok | 1 passed | 0 failed (1ms)\n", { passed: 1, failed: 0, skipped: 0 }],
+  ['a test named "ok | 9 passed | 9 failed"', undefined],
   ["error: Type checking failed.", undefined],
 ];
 
@@ -23,22 +25,16 @@ for (const [report, expected] of DENO_REPORTS) {
     assertEquals(readDenoCounts(report), expected));
 }
 
-const UNITTEST_REPORTS: readonly [string, ReturnType<typeof readUnittestCounts>][] = [
-  ["....\nRan 4 tests in 0.001s\n\nOK\n", { passed: 4, failed: 0, skipped: 0 }],
-  ["Ran 1 test in 0.001s\n\nOK (skipped=1)\n", { passed: 0, failed: 0, skipped: 1 }],
-  [
-    "Ran 9 tests in 1.2s\n\nFAILED (failures=1, errors=2, skipped=1, expected failures=1, unexpected successes=1)\n",
-    { passed: 4, failed: 4, skipped: 1 },
-  ],
-  ["Ran 1 test in 0.1s\n\nFAILED (failures=3)\n", { passed: 0, failed: 3, skipped: 0 }],
-  ["\nRan 0 tests in 0.000s\n\nNO TESTS RAN\n", { passed: 0, failed: 0, skipped: 0 }],
-  ["Fatal Python error: Segmentation fault", undefined],
+const PYTHON_REPORTS: readonly [string, ReturnType<typeof readPythonCounts>][] = [
+  ['Ran 4 tests\n\nOK\n\n{"passed": 4, "failed": 0, "skipped": 1}\n', { passed: 4, failed: 0, skipped: 1 }],
+  ['{"passed": 4, "failed": 0, "skipped": 1}\r\n', { passed: 4, failed: 0, skipped: 1 }],
+  ['{"passed": 4, "failed": 0, "skipped": 1}\nFatal Python error: Aborted\n', undefined],
+  ["", undefined],
 ];
 
-for (const [report, expected] of UNITTEST_REPORTS) {
-  Deno.test(`readUnittestCounts - ${JSON.stringify(report)}`, () => {
-    assertEquals(readUnittestCounts(report), expected);
-  });
+for (const [report, expected] of PYTHON_REPORTS) {
+  Deno.test(`readPythonCounts - ${JSON.stringify(report)}`, () =>
+    assertEquals(readPythonCounts(report), expected));
 }
 
 Deno.test("addCounts - adds up", () => {
