@@ -1,0 +1,7 @@
+"""The directory that Python is started on: `python -I <this directory>` runs the server."""
+
+# Guarded because `multiprocessing` imports the main module again in its children.
+if __name__ == "__main__":
+    from beep_host.server import main
+
+    main()

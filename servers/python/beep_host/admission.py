@@ -1,0 +1,75 @@
+"""How many connections may be open, counted apart for those that have proved who they are and those that have not."""
+
+from __future__ import annotations
+
+from _thread import allocate_lock
+
+
+class Admissions:
+    """The open connections of one listener."""
+
+    def __init__(self, max_trusted: int, max_strangers: int) -> None:
+        self._max_trusted = max_trusted
+        self._max_strangers = max_strangers
+        self._lock = allocate_lock()
+        self._strangers: list[Admission] = []
+        self._trusted: set[Admission] = set()
+
+    def enter(self, sock: object) -> Admission:
+        """Counts a new connection; when there are too many that proved nothing, the oldest of them is dropped."""
+        admission = Admission(self, sock)
+        dropped = None
+        with self._lock:
+            if len(self._strangers) >= self._max_strangers:
+                dropped = self._strangers.pop(0)
+            self._strangers.append(admission)
+        if dropped is not None:
+            dropped.drop()
+        return admission
+
+    def promote(self, admission: Admission) -> bool:
+        """Counts a connection among the trusted; False when there are too many."""
+        with self._lock:
+            if len(self._trusted) >= self._max_trusted:
+                return False
+            if admission in self._strangers:
+                self._strangers.remove(admission)
+            self._trusted.add(admission)
+            return True
+
+    def leave(self, admission: Admission) -> None:
+        """Counts a connection no longer."""
+        with self._lock:
+            self._trusted.discard(admission)
+            if admission in self._strangers:
+                self._strangers.remove(admission)
+
+    def drop_all(self) -> None:
+        """Ends all connections; their threads find out by themselves."""
+        with self._lock:
+            every = [*self._strangers, *self._trusted]
+        for admission in every:
+            admission.drop()
+
+
+class Admission:
+    """One counted connection."""
+
+    def __init__(self, admissions: Admissions, sock: object) -> None:
+        self._admissions = admissions
+        self._sock = sock
+
+    def promote(self) -> bool:
+        """See `Admissions.promote`."""
+        return self._admissions.promote(self)
+
+    def drop(self) -> None:
+        """Ends the connection from another thread."""
+        try:
+            self._sock.shutdown(2)
+        except OSError:
+            pass  # it has ended by itself
+
+    def leave(self) -> None:
+        """See `Admissions.leave`."""
+        self._admissions.leave(self)

@@ -1,0 +1,378 @@
+"""What `evaluate` means: source text to compiled code, and compiled code run in a session's namespace.
+
+Code without locals is a module body and, when its last statement is an expression, that expression:
+
+    x = 3          exec(body, namespace)
+    x + 1          eval(tail, namespace)        -> the value
+
+Code with locals becomes the body of a function whose parameters are the locals and which declares every other name
+that it assigns `global`. So locals are seen everywhere in the code (comprehensions, inner functions, class bodies),
+belong to this one call, stay alive in functions defined by it, and all other names persist in the namespace:
+
+    def <module>(a, b):          # locals
+        global x, y              # all other assigned names
+        <body>
+        return <tail>
+"""
+
+from __future__ import annotations
+
+import _ast
+from itertools import count
+
+from beep_host.errors import ArgumentError
+
+# ast.PyCF_ALLOW_TOP_LEVEL_AWAIT and inspect.CO_COROUTINE; both modules are too slow to import for a number.
+_ALLOW_AWAIT = 0x2000
+_ONLY_AST = 0x0400
+_CO_COROUTINE = 0x80
+
+# Name under which `from m import *` finds its helper inside the function form.
+_STAR_HELPER = "__beep_import_star__"
+
+_MAX_CACHED = 512
+_MAX_CACHED_SOURCE = 64 * 1024
+_MAX_SOURCES = 4096
+
+_FunctionType = type(lambda: None)
+_CodeType = type(_FunctionType.__code__.__get__(lambda: None))
+
+_next_number = count(1).__next__
+_cache: dict = {}
+_sources: dict[str, str] = {}
+
+
+class Program:
+    """Compiled code. `is_async` says whether running it gives a coroutine that must run on the event loop."""
+
+    __slots__ = ("body", "function", "is_async", "names", "tail")
+
+    def __init__(self) -> None:
+        self.body: object | None = None
+        self.tail: object | None = None
+        self.function: object | None = None
+        self.names: tuple = ()
+        self.is_async = False
+
+
+def compile_program(source: str, names: tuple = ()) -> Program:
+    """The program of a source text that is run with locals of these names; cached by content."""
+    key = (source, names) if names else source
+    program = _cache.get(key)
+    if program is None:
+        program = _compile(source, names)
+        if len(source) <= _MAX_CACHED_SOURCE:
+            if len(_cache) >= _MAX_CACHED:
+                # First in, first out: a hit then costs one look-up and no bookkeeping.
+                _cache.pop(next(iter(_cache)), None)
+            _cache[key] = program
+    return program
+
+
+def run_program(program: Program, namespace: dict, values: tuple = ()) -> object:
+    """Runs a program on this thread. An async one gives its coroutine, which has not begun to run."""
+    function = program.function
+    if function is not None:
+        return _FunctionType(function, namespace)(_star_into(namespace), *values)
+    if program.is_async:
+        return _run_async(program, namespace)
+    body = program.body
+    if body is not None:
+        exec(body, namespace)
+    tail = program.tail
+    return eval(tail, namespace) if tail is not None else None
+
+
+async def _run_async(program: Program, namespace: dict) -> object:
+    if program.body is not None:
+        pending = eval(program.body, namespace)
+        if program.body.co_flags & _CO_COROUTINE:
+            await pending
+    if program.tail is None:
+        return None
+    value = eval(program.tail, namespace)
+    if program.tail.co_flags & _CO_COROUTINE:
+        value = await value
+    return value
+
+
+def dedent(source: str) -> str:
+    """Removes the leading white space that all lines share; lines of white space alone do not count."""
+    first = source.lstrip("\r\n")
+    if first[:1] not in (" ", "\t"):
+        # Either not indented, or lines of white space stand before the first real one.
+        if not first or first is source or not source.strip():
+            return source
+    margin: str | None = None
+    lines = source.split("\n")
+    for line in lines:
+        content = line.lstrip(" \t")
+        if not content or content == "\r":
+            continue
+        indent = line[: len(line) - len(content)]
+        if margin is None:
+            margin = indent
+        else:
+            while not indent.startswith(margin):
+                margin = margin[:-1]
+        if not margin:
+            return source
+    if not margin:
+        return source
+    cut = len(margin)
+    return "\n".join(line[cut:] if line.startswith(margin) else line.lstrip(" \t") for line in lines)
+
+
+def _compile(source: str, names: tuple) -> Program:
+    text = dedent(source)
+    filename = f"<evaluate {_next_number()}>"
+    _remember_source(filename, text)
+    program = Program()
+    if not names and "\n" not in text:
+        try:
+            program.tail = compile(text, filename, "eval", _ALLOW_AWAIT, True)
+        except SyntaxError:
+            # Not an expression; the full form below finds out what it is and reports what is wrong.
+            pass
+        else:
+            program.is_async = bool(program.tail.co_flags & _CO_COROUTINE)
+            return program
+    tree = compile(text, filename, "exec", _ALLOW_AWAIT | _ONLY_AST, True)
+    if names:
+        _compile_function(program, tree, text, filename, names)
+    else:
+        _compile_module(program, tree, filename)
+    return program
+
+
+def _compile_module(program: Program, tree: object, filename: str) -> None:
+    statements = tree.body
+    if statements and type(statements[-1]) is _ast.Expr:
+        tail = _ast.Expression(statements.pop().value)
+        flags = _ALLOW_AWAIT | _future_flags(statements)
+        program.tail = compile(tail, filename, "eval", flags, True)
+    if statements:
+        program.body = compile(tree, filename, "exec", _ALLOW_AWAIT, True)
+    program.is_async = any(
+        code is not None and code.co_flags & _CO_COROUTINE for code in (program.body, program.tail)
+    )
+
+
+def _future_flags(statements: list) -> int:
+    import __future__
+
+    flags = 0
+    for statement in statements:
+        if type(statement) is _ast.ImportFrom and statement.module == "__future__":
+            for alias in statement.names:
+                flags |= getattr(__future__, alias.name).compiler_flag
+    return flags
+
+
+def _compile_function(program: Program, tree: object, text: str, filename: str, names: tuple) -> None:
+    # First as a module, so that what a module refuses (`return`, `yield`, a late __future__) is refused here too.
+    module = compile(text, filename, "exec", _ALLOW_AWAIT, True)
+    import ast
+
+    for name in names:
+        if not name.isidentifier():
+            raise ArgumentError(f'Cannot pass local "{name}": it is not a Python identifier')
+    statements = tree.body
+    futures = [s for s in statements if type(s) is ast.ImportFrom and s.module == "__future__"]
+    # A docstring stays first in a module; here it would only keep a __future__ import from its place.
+    rewriter = _FunctionForm(names)
+    body = [rewriter.visit(s) for s in statements if s not in futures]
+    if body and type(body[-1]) is ast.Expr:
+        body[-1] = ast.copy_location(ast.Return(body[-1].value), body[-1])
+    assigned = sorted(rewriter.assigned - set(names))
+    if assigned:
+        body.insert(0, ast.Global(assigned))
+    parameters = [ast.arg(name) for name in (_STAR_HELPER, *names)]
+    is_async = bool(module.co_flags & _CO_COROUTINE)
+    definition = (ast.AsyncFunctionDef if is_async else ast.FunctionDef)(
+        name="__beep_call__",
+        args=ast.arguments(
+            posonlyargs=[], args=parameters, vararg=None, kwonlyargs=[], kw_defaults=[], kwarg=None, defaults=[]
+        ),
+        body=body or [ast.Pass()],
+        decorator_list=[],
+        returns=None,
+        type_comment=None,
+        **({"type_params": []} if hasattr(ast, "TypeAlias") else {}),
+    )
+    form = ast.fix_missing_locations(ast.Module(body=[*futures, definition], type_ignores=[]))
+    outer = compile(form, filename, "exec", 0, True)
+    code = next(c for c in outer.co_consts if type(c) is _CodeType)
+    replaced = {"co_name": "<module>", "co_qualname": "<module>"} if hasattr(code, "co_qualname") else {
+        "co_name": "<module>"
+    }
+    program.function = code.replace(**replaced)
+    program.names = names
+    program.is_async = is_async
+
+
+def _star_into(namespace: dict) -> object:
+    """`from module import *` into a namespace: a function may not say it, so the function form calls this."""
+
+    def import_star(module: str, level: int) -> None:
+        exec(f"from {'.' * level}{module} import *", namespace)
+
+    return import_star
+
+
+class _FunctionForm:
+    """Makes a module's statements fit for a function, and collects the names that they assign.
+
+    Four things that a function refuses are rewritten: annotated assignments of names that become global, `import *`,
+    `__future__` imports (moved by the caller) and a top-level `global` of a name that is a parameter.
+    """
+
+    def __init__(self, names: tuple) -> None:
+        self.names = frozenset(names)
+        self.assigned: set[str] = set()
+
+    def visit(self, node: object) -> object:
+        """The statement as a function may have it; `self.assigned` gains its names."""
+        import ast
+
+        kind = type(node)
+        if kind is ast.Global:
+            self.assigned.update(node.names)
+            return ast.copy_location(ast.Pass(), node)
+        if kind is ast.ImportFrom and any(alias.name == "*" for alias in node.names):
+            call = ast.Call(
+                ast.Name(_STAR_HELPER, ast.Load()),
+                [ast.Constant(node.module or ""), ast.Constant(node.level or 0)],
+                [],
+            )
+            return ast.fix_missing_locations(ast.copy_location(ast.Expr(call), node))
+        if kind is ast.AnnAssign and type(node.target) is ast.Name:
+            self.assigned.add(node.target.id)
+            if node.value is None:
+                return ast.copy_location(ast.Pass(), node)
+            self._expression(node.value)
+            return ast.copy_location(ast.Assign([node.target], node.value, None), node)
+        self._own_names(node)
+        if kind in (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef):
+            self._expression_parts_of_definition(node)
+            return node
+        for field, value in ast.iter_fields(node):
+            if isinstance(value, list) and value and isinstance(value[0], (ast.stmt, ast.ExceptHandler)):
+                setattr(node, field, [self.visit(item) for item in value])
+            elif isinstance(value, list) and value and type(value[0]).__name__ == "match_case":
+                for case in value:
+                    self._expression(case.pattern)
+                    if case.guard is not None:
+                        self._expression(case.guard)
+                    case.body = [self.visit(item) for item in case.body]
+            elif isinstance(value, ast.AST):
+                self._expression(value)
+            elif isinstance(value, list):
+                for item in value:
+                    if isinstance(item, ast.AST):
+                        self._expression(item)
+        return node
+
+    def _own_names(self, node: object) -> None:
+        import ast
+
+        kind = type(node)
+        if kind in (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef):
+            self.assigned.add(node.name)
+        elif kind in (ast.Import, ast.ImportFrom):
+            self.assigned.update(alias.asname or alias.name.split(".")[0] for alias in node.names)
+        elif kind is ast.ExceptHandler and node.name:
+            self.assigned.add(node.name)
+
+    def _expression_parts_of_definition(self, node: object) -> None:
+        """What of a definition is evaluated in the scope around it: decorators, defaults, bases, annotations."""
+        import ast
+
+        parts = [*node.decorator_list]
+        if type(node) is ast.ClassDef:
+            parts += [*node.bases, *node.keywords]
+        else:
+            parts += [node.args, node.returns]
+        for part in parts:
+            if part is not None:
+                self._expression(part)
+
+    def _expression(self, node: object) -> None:
+        """Collects the names that an expression or pattern binds in the scope around it."""
+        import ast
+
+        kind = type(node)
+        if kind is ast.Name:
+            if type(node.ctx) is not ast.Load:
+                self.assigned.add(node.id)
+            return
+        if kind is ast.Lambda:
+            self._expression(node.args)
+            return
+        if kind.__name__ in ("MatchAs", "MatchStar") and node.name:
+            self.assigned.add(node.name)
+        elif kind.__name__ == "MatchMapping" and node.rest:
+            self.assigned.add(node.rest)
+        if kind is ast.comprehension:
+            # A comprehension's own targets stay inside it; only `:=` reaches out.
+            for part in (node.iter, *node.ifs):
+                self._expression(part)
+            return
+        for child in ast.iter_child_nodes(node):
+            self._expression(child)
+
+
+def _remember_source(filename: str, text: str) -> None:
+    if len(_sources) >= _MAX_SOURCES:
+        oldest = next(iter(_sources))
+        del _sources[oldest]
+        linecache = _loaded_linecache()
+        if linecache is not None:
+            linecache.cache.pop(oldest, None)
+    _sources[filename] = text
+    linecache = _loaded_linecache()
+    if linecache is not None:
+        _enter(linecache, filename, text)
+
+
+def _enter(linecache: object, filename: str, text: str) -> None:
+    # No modification time: `linecache.checkcache` then leaves the entry alone.
+    linecache.cache[filename] = (len(text), None, [line + "\n" for line in text.split("\n")], filename)
+
+
+def _loaded_linecache() -> object | None:
+    import sys
+
+    module = sys.modules.get("linecache")
+    return module if module is not None and hasattr(module, "cache") else None
+
+
+class SourceFinder:
+    """Gives the evaluated sources to `linecache` at the moment when somebody first imports it.
+
+    Importing it at start would cost every server several milliseconds for the sake of tracebacks and
+    `inspect.getsource`, which many never ask for. The finder leaves `sys.meta_path` when it has done its work.
+    """
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> object | None:
+        """Called by the import system for every module; answers for `linecache` alone."""
+        if name != "linecache":
+            return None
+        import sys
+
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+        from importlib.machinery import PathFinder
+
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is None or spec.loader is None:
+            return spec
+        execute = spec.loader.exec_module
+
+        def exec_module(module: object) -> None:
+            execute(module)
+            for filename, text in list(_sources.items()):
+                _enter(module, filename, text)
+
+        spec.loader.exec_module = exec_module
+        return spec

@@ -1,0 +1,156 @@
+"""Bytes to frames and back, without I/O. Twin of `frames.ts`, which draws the layout."""
+
+from __future__ import annotations
+
+from _struct import Struct
+
+from beep_host.errors import LimitError
+
+DEFAULT_MAX_FRAME_BYTES = 256 * 1024 * 1024
+MAX_FRAME_PARTS = 65_536
+
+_PREFIX = Struct("<II")
+_PREFIX_BYTES = _PREFIX.size
+# Parts at least this large are sent as they are; smaller ones are cheaper copied than sent apart.
+_JOIN_BYTES = 64 * 1024
+
+
+def encode_frame(json: bytes, parts: list | tuple = ()) -> bytes:
+    """A whole frame as one bytes object."""
+    if not parts:
+        return _PREFIX.pack(len(json), 0) + json
+    return b"".join(encode_buffers(json, parts))
+
+
+def encode_buffers(json: bytes, parts: list | tuple) -> list:
+    """A frame as the buffers to send one after the other; small ones are joined, large ones not copied."""
+    views = [memoryview(part).cast("B") if type(part) is not bytes else part for part in parts]
+    lengths = Struct(f"<{len(views)}I").pack(*[len(view) for view in views])
+    head = _PREFIX.pack(len(json), len(views)) + lengths + json
+    buffers: list = []
+    small = [head]
+    for view in views:
+        if len(view) < _JOIN_BYTES:
+            small.append(view)
+            continue
+        buffers.append(b"".join(small))
+        buffers.append(view)
+        small = []
+    if small:
+        buffers.append(b"".join(small))
+    return buffers
+
+
+class FrameDecoder:
+    """Turns a stream of bytes, cut anywhere, into `(json, parts)`; parts are writable bytearrays of their own.
+
+    `feed` takes a chunk. While a large part is being filled, `target` is the memory into which the next bytes of the
+    stream belong, so that a reader can receive straight into it and say so by `filled`.
+    """
+
+    __slots__ = ("_buffer", "_head", "_part_fill", "_parts", "max_frame_bytes")
+
+    def __init__(self, max_frame_bytes: int = DEFAULT_MAX_FRAME_BYTES) -> None:
+        self.max_frame_bytes = max_frame_bytes
+        self._buffer = b""
+        self._head: tuple[bytes, tuple] | None = None
+        self._parts: list[bytearray] = []
+        self._part_fill = 0
+
+    @property
+    def at_boundary(self) -> bool:
+        """Whether the stream may end here: no frame has begun."""
+        return not self._buffer and self._head is None
+
+    def target(self) -> memoryview | None:
+        """Where the next bytes belong while a part is being filled, else None."""
+        if self._head is None or not self._parts:
+            return None
+        return memoryview(self._parts[-1])[self._part_fill :]
+
+    def filled(self, count: int) -> None:
+        """Says that `count` bytes were received into `target`."""
+        self._part_fill += count
+
+    def feed(self, chunk: bytes) -> None:
+        """Takes the next bytes of the stream."""
+        self._buffer = self._buffer + chunk if self._buffer else chunk
+
+    def next(self) -> tuple[bytes, list] | None:
+        """The next frame that has arrived whole, or None."""
+        if self._head is None:
+            buffer = self._buffer
+            available = len(buffer)
+            if available < _PREFIX_BYTES:
+                return None
+            json_bytes, count = _PREFIX.unpack_from(buffer)
+            if count == 0:
+                end = _PREFIX_BYTES + json_bytes
+                if end > self.max_frame_bytes:
+                    raise self._too_large(end)
+                if available < end:
+                    return self._gather(end)
+                self._buffer = buffer[end:] if available > end else b""
+                return buffer[_PREFIX_BYTES:end], []
+            if not self._read_head(json_bytes, count):
+                return None
+        return self._fill_parts()
+
+    def _gather(self, end: int) -> None:
+        # Joining chunk by chunk is quadratic for a large JSON; a bytearray target makes it linear.
+        if end - len(self._buffer) > _JOIN_BYTES and self._head is None:
+            body = bytearray(end - _PREFIX_BYTES)
+            start = len(self._buffer) - _PREFIX_BYTES
+            body[:start] = self._buffer[_PREFIX_BYTES:]
+            self._head = (b"", ())
+            self._parts = [body]
+            self._part_fill = start
+            self._buffer = b""
+
+    def _read_head(self, json_bytes: int, count: int) -> bool:
+        if count > MAX_FRAME_PARTS:
+            raise LimitError(f"Cannot read frame: it has {count} parts, the most is {MAX_FRAME_PARTS}")
+        head_bytes = _PREFIX_BYTES + 4 * count
+        if head_bytes + json_bytes > self.max_frame_bytes:
+            raise self._too_large(head_bytes + json_bytes)
+        if len(self._buffer) < head_bytes:
+            return False
+        lengths = Struct(f"<{count}I").unpack_from(self._buffer, _PREFIX_BYTES)
+        total = head_bytes + json_bytes + sum(lengths)
+        if total > self.max_frame_bytes:
+            raise self._too_large(total)
+        end = head_bytes + json_bytes
+        if len(self._buffer) < end:
+            return False
+        self._head = (self._buffer[head_bytes:end], lengths)
+        self._buffer = self._buffer[end:]
+        self._parts = []
+        self._part_fill = 0
+        return True
+
+    def _fill_parts(self) -> tuple[bytes, list] | None:
+        head = self._head
+        assert head is not None
+        json, lengths = head
+        parts = self._parts
+        wanted = len(lengths) or 1  # a large JSON without parts is filled like one part
+        while True:
+            if parts:
+                missing = len(parts[-1]) - self._part_fill
+                if missing and self._buffer:
+                    piece = self._buffer[:missing]
+                    parts[-1][self._part_fill : self._part_fill + len(piece)] = piece
+                    self._buffer = self._buffer[len(piece) :]
+                    self._part_fill += len(piece)
+                    missing -= len(piece)
+                if missing:
+                    return None
+            if len(parts) == wanted:
+                self._head = None
+                self._parts = []
+                return (json, parts) if lengths else (bytes(parts[0]), [])
+            parts.append(bytearray(lengths[len(parts)]))
+            self._part_fill = 0
+
+    def _too_large(self, size: int) -> LimitError:
+        return LimitError(f"Cannot read frame of {size} bytes: maxFrameBytes is {self.max_frame_bytes}")

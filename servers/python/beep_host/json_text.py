@@ -1,0 +1,49 @@
+"""JSON text to Python objects by the interpreter's C scanner, without importing the `json` package (7 ms)."""
+
+from __future__ import annotations
+
+from _json import make_scanner
+
+from beep_host.errors import ProtocolError
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")
+
+
+class _ScannerContext:
+    strict = True
+    object_hook = None
+    object_pairs_hook = None
+    parse_float = float
+    parse_int = int
+    parse_constant = staticmethod(_refuse_constant)
+    memo: dict = {}
+
+
+_scan = make_scanner(_ScannerContext())
+
+
+def loads(data: bytes) -> object:
+    """The object of a JSON text in UTF-8."""
+    try:
+        text = data.decode()
+        value, end = _scan(text, 0)
+        if end == len(text):
+            return value
+        return _with_white_space(text)
+    except StopIteration:
+        return _with_white_space(text)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"Cannot read message: {error}") from None
+
+
+def _with_white_space(text: str) -> object:
+    stripped = text.strip(" \t\r\n")
+    try:
+        value, end = _scan(stripped, 0)
+    except StopIteration as stop:
+        raise ProtocolError(f"Cannot read message: JSON value expected at character {stop.value}") from None
+    if end != len(stripped):
+        raise ProtocolError(f"Cannot read message: data after the JSON value at character {end}")
+    return value

@@ -1,0 +1,33 @@
+"""What a server allows. Each field is an option of the same name in camelCase."""
+
+from __future__ import annotations
+
+from beep_host.errors import ArgumentError
+from beep_host.frames import DEFAULT_MAX_FRAME_BYTES
+from beep_host.objects import DEFAULT_MAX_HANDLES
+
+
+class Limits:
+    """The limits of one server."""
+
+    def __init__(self, given: dict | None = None) -> None:
+        self.max_frame_bytes = DEFAULT_MAX_FRAME_BYTES
+        self.max_connections = 64  # that have shown the token; each pipe client has two
+        self.max_unauthenticated = 32  # beyond it the oldest is dropped
+        self.max_in_flight = 1024  # calls of one client that have no reply yet
+        self.max_handles = DEFAULT_MAX_HANDLES  # of one session
+        self.max_sessions = 1024  # further ones that one client opens
+        self.max_threads = 32  # of `concurrent` calls, over all clients; beyond it they queue
+        self.session_idle_ms = 30 * 60 * 1000  # an HTTP session without a request for so long ends
+        self.interrupt_grace_ms = 2000
+        for name, value in (given or {}).items():
+            field = _snake_case(name)
+            if field not in self.__dict__:
+                raise ArgumentError(f'Cannot set limit "{name}": there is none of this name')
+            if type(value) is not int or value < 0:
+                raise ArgumentError(f'Cannot set limit "{name}" to {value!r}: it must be a whole number of at least 0')
+            setattr(self, field, value)
+
+
+def _snake_case(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)

@@ -1,0 +1,68 @@
+"""Results, errors and events as the messages of our own protocol."""
+
+from __future__ import annotations
+
+from beep_host import values
+from beep_host.errors import error_payload
+from beep_host.operations import WithParts
+
+
+class FrameReply:
+    """Turns what calls say into messages for a sink: `event(json, parts)` and, once per request, `reply(json, parts)`."""
+
+    __slots__ = ("sink",)
+
+    def __init__(self, sink: object) -> None:
+        self.sink = sink
+
+    def finish(self, call: object, value: object) -> None:
+        """The result."""
+        kind = type(value)
+        if kind is int and -0x1FFFFFFFFFFFFF <= value <= 0x1FFFFFFFFFFFFF and "result" not in call.options:
+            self.sink.reply(b'[%d,"ok",%d]' % (call.id, value), ())
+            return
+        if kind is WithParts:
+            self.sink.reply(dumps([call.id, "ok", value.value]), (value.part,))
+            return
+        if call.operation not in _WITH_VALUE:
+            self.sink.reply(dumps([call.id, "ok", value]), ())
+            return
+        word, json, parts = values.encode(value, call.options.get("result", "auto"), Handles(call.session))
+        if word == "ok":
+            self.sink.reply(b'[%d,"ok",%b]' % (call.id, json), ())
+        elif word == "packed":
+            self.sink.reply(b'[%d,"packed"]' % call.id, parts)
+        else:
+            self.sink.reply(b'[%d,"%b",%b]' % (call.id, word.encode(), json), parts)
+
+    def fail(self, call: object, error: BaseException) -> None:
+        """The error."""
+        self.sink.reply(dumps([call.id, "error", error_payload(error)]), ())
+
+    def event(self, call: object, kind: str, value: object) -> None:
+        """Something before the reply."""
+        self.sink.event(dumps([call.id, kind, value]), ())
+
+
+class Handles:
+    """What `values.encode` needs of a session: a place for objects that have no image."""
+
+    __slots__ = ("session",)
+
+    def __init__(self, session: object) -> None:
+        self.session = session
+
+    def new_handle(self, value: object) -> tuple[int, str]:
+        """Holds an object and gives its id and the name of its type."""
+        return self.session.handles.add(value)
+
+
+def dumps(value: object) -> bytes:
+    """Our own plain data as compact JSON."""
+    import json
+
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+# The operations whose result is a value of user code; all others answer with plain data of ours.
+_WITH_VALUE = frozenset(("evaluate", "call", "get"))

@@ -1,0 +1,296 @@
+"""The server program: reads its bootstrap line, listens, says that it is ready, and serves until it is told to end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from _thread import allocate_lock, start_new_thread
+
+from beep_host import execution
+from beep_host.admission import Admissions
+from beep_host.errors import ArgumentError, HostError, StaleHandle
+from beep_host.evaluation import SourceFinder
+from beep_host.event_loop import EventLoop
+from beep_host.handshake import new_secret
+from beep_host.limits import Limits
+from beep_host.pool import CallPool
+from beep_host.protocol import PROTOCOL_VERSION, SERVER_VERSION
+from beep_host.sessions import Client, MainThread
+
+
+class Server:
+    """The state that all wires share."""
+
+    def __init__(self, bootstrap: dict) -> None:
+        self.token: str = bootstrap.get("token") or ""
+        self.auth: bool = bootstrap.get("auth", True)
+        if self.auth and len(self.token) < 32:
+            raise ArgumentError("Cannot start server: its token must be a string of at least 32 characters")
+        self.limits = Limits(bootstrap.get("limits"))
+        self.admissions = Admissions(self.limits.max_connections, self.limits.max_unauthenticated)
+        self.main_thread = MainThread()
+        self.event_loop = EventLoop()
+        self.pool = CallPool(self.limits.max_threads)
+        self.is_closing = False
+        self.on_close: list = []
+        self._clients: dict[str, Client] = {}
+        self._default: Client | None = None
+        self._lock = allocate_lock()
+        self._calls_answered = 0
+
+    # Clients
+
+    def open_client(self) -> Client:
+        """A new client with a session that nobody can guess."""
+        client = Client(self, new_secret(16))
+        with self._lock:
+            self._clients[client.session_id] = client
+        return client
+
+    def find_client(self, session_id: str) -> Client:
+        """The client of a session."""
+        client = self._clients.get(session_id)
+        if client is None:
+            raise StaleHandle("Cannot find session: it has ended, or belongs to another server")
+        return client
+
+    @property
+    def default_client(self) -> Client:
+        """The one whose session is shared by all requests that name none."""
+        with self._lock:
+            if self._default is None:
+                self._default = Client(self, "default")
+            return self._default
+
+    @property
+    def clients(self) -> list:
+        """Those that are open now, without the default one."""
+        with self._lock:
+            return list(self._clients.values())
+
+    def forget(self, client: Client) -> None:
+        """Told by a client that it has ended."""
+        with self._lock:
+            self._clients.pop(client.session_id, None)
+
+    def welcome(self, client: Client) -> dict:
+        """What a client is told when it is let in."""
+        return {"session": client.session_id, **server_info()}
+
+    # Calls
+
+    def run_session(self, session: object, loop: object) -> None:
+        """Gives a session its thread: the main one if it is free, else one of its own."""
+
+        def job(state: execution.ThreadState) -> None:
+            try:
+                session.context.run(loop, state)
+            finally:
+                session.ended()
+
+        if not self.main_thread.claim(job):
+            import threading
+
+            threading.Thread(
+                target=lambda: job(execution.ThreadState(False)), name="beep-session", daemon=True
+            ).start()
+
+    def cancel_in_background(self, target: execution.Call, request: execution.Call | None) -> None:
+        """Stops a call on a thread of its own, and answers the request that asked for it."""
+
+        def run() -> None:
+            outcome = execution.cancel(target, self.limits.interrupt_grace_ms / 1000)
+            if request is not None:
+                request.finish(outcome)
+
+        start_new_thread(run, ())
+
+    def resume(self, client: Client, invocation: int, kind: str, value: object, parts: list, options: dict) -> None:
+        """Brings the answer of one of the client's functions to the thread that waits for it."""
+        raise ArgumentError(f"Cannot resume invocation {invocation}: nobody waits for it")
+
+    def stats(self) -> dict:
+        """Counters, for people who look after servers."""
+        import threading
+
+        clients = [*self.clients, *([self._default] if self._default is not None else [])]
+        return {
+            "clients": len(clients),
+            "running": sum(len(client.running) for client in clients),
+            "handles": sum(len(client.session.handles) for client in clients),
+            "threads": threading.active_count(),
+        }
+
+    # The end
+
+    def close(self) -> None:
+        """Begins the end, from any thread: no new connections, running calls are interrupted, then the main thread
+        leaves `serve`. What does not end within the grace time is ended by `os._exit`."""
+        if self.is_closing:
+            return
+        self.is_closing = True
+        start_new_thread(self._exit_after_grace, ())
+        start_new_thread(self._close, ())
+
+    def _close(self) -> None:
+        for action in self.on_close:
+            action()
+        self.admissions.drop_all()
+        for client in [*self.clients, *([self._default] if self._default is not None else [])]:
+            client.close()
+        self.main_thread.stop()
+
+    def _exit_after_grace(self) -> None:
+        from time import sleep
+
+        sleep(self.limits.interrupt_grace_ms / 1000)  # a deadline, not a signal: nothing can tell of what hangs
+        _flush_output()
+        os._exit(1)
+
+    def on_listener_lost(self, error: OSError) -> None:
+        """The listening socket is gone though nobody closed it: user code closed descriptors. Nobody can come in."""
+        sys.__stderr__.write(f"beep_host: the listening socket was lost: {error}\n")
+        _flush_output()
+        os._exit(70)
+
+
+def server_info() -> dict:
+    """What a server says about itself."""
+    version = sys.version_info
+    suffix = {"alpha": "a", "beta": "b", "candidate": "rc"}.get(version.releaselevel)
+    return {
+        "protocol": PROTOCOL_VERSION,
+        "serverVersion": SERVER_VERSION,
+        "pythonVersion": f"{version.major}.{version.minor}.{version.micro}"
+        + (f"{suffix}{version.serial}" if suffix else ""),
+        "implementation": sys.implementation.name,
+        "executable": sys.executable,
+        "pid": os.getpid(),
+        "features": ["interrupt"] if execution.interrupt_signal is not None else [],
+    }
+
+
+def main() -> None:
+    """Called by `__main__.py`."""
+    # threading takes the thread that imports it first for the main one, so it must be this one.
+    import threading  # noqa: F401
+
+    from beep_host import process
+    from beep_host.json_text import loads
+
+    line = process.read_bootstrap_line()
+    bootstrap = loads(line)
+    lifeline = process.take_lifeline()
+    ready = _ReadyLine(bootstrap["nonce"])
+    try:
+        _prepare_path(bootstrap)
+        server = Server(bootstrap)
+        process.arm_lifeline(lifeline, server.close)
+        _take_signals(server)
+        process.set_switch_interval()
+        address = _listen(server, bootstrap)
+    except HostError as error:
+        ready.fail(error.payload())
+    except OSError as error:
+        from errno import EADDRINUSE
+
+        code = "address-in-use" if error.errno == EADDRINUSE else "server-start"
+        ready.fail({"code": code, "message": f"Cannot listen: {error}"})
+    else:
+        ready.say({"address": address, **server_info()})
+        server.main_thread.serve()
+        _leave()
+
+
+class _ReadyLine:
+    """The one line of ours on stdout."""
+
+    def __init__(self, nonce: str) -> None:
+        self._nonce = nonce
+
+    def say(self, facts: dict) -> None:
+        from beep_host.replies import dumps
+
+        data = b"beep-host-ready %b %b\n" % (self._nonce.encode(), dumps(facts))
+        while data:
+            data = data[os.write(1, data) :]
+
+    def fail(self, error: dict) -> None:
+        self.say({"error": error})
+        _flush_output()
+        os._exit(3)
+
+
+def _prepare_path(bootstrap: dict) -> None:
+    # The server's own directory stays last, so that it shadows nothing; the user's folders come first.
+    own = sys.path.pop(0)
+    sys.path[:0] = [path for path in bootstrap.get("modulePaths") or () if path not in sys.path]
+    sys.path.append(own)
+    sys.argv = [""]
+    sys.meta_path.insert(0, SourceFinder())
+
+
+def _listen(server: Server, bootstrap: dict) -> str:
+    transport = bootstrap.get("transport")
+    if transport == "pipe":
+        from beep_host import pipe
+
+        path = bootstrap["path"]
+        listener = pipe.listen(path)
+
+        def close() -> None:
+            try:
+                listener.shutdown(2)
+            except OSError:
+                pass  # some systems refuse it for a listening socket; closing wakes accept() there
+            listener.close()
+            if os.path.exists(path):
+                os.unlink(path)
+
+        server.on_close.append(close)
+        start_new_thread(pipe.serve, (server, listener))
+        return path
+    if transport == "http":
+        from beep_host.http_server import HttpLimits, HttpServer
+
+        http = HttpServer(
+            server,
+            bootstrap.get("host") or "127.0.0.1",
+            bootstrap.get("port") or 0,
+            limits=HttpLimits(
+                max_body_bytes=server.limits.max_frame_bytes,
+                max_connections=server.limits.max_connections,
+                max_unauthenticated=server.limits.max_unauthenticated,
+            ),
+        )
+        server.on_close.append(http.close)
+        http.start()
+        return http.address
+    raise ArgumentError(f"Cannot start server: transport {transport!r} is unknown")
+
+
+def _take_signals(server: Server) -> None:
+    import signal
+
+    execution.install_interrupt_signal()
+
+    def on_terminate(signum: int, frame: object) -> None:
+        server.close()
+
+    signal.signal(signal.SIGTERM, on_terminate)
+    # A terminal's Ctrl-C is the owner's business; the server leads its own group and does not get it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _leave() -> None:
+    """Ends the process in order: exit handlers, user threads, flushes. The grace deadline stands behind it."""
+    _flush_output()
+    sys.exit(0)
+
+
+def _flush_output() -> None:
+    for stream in (sys.__stdout__, sys.__stderr__):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            pass  # closed or replaced by user code: there is nothing left to lose

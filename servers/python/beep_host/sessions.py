@@ -1,0 +1,289 @@
+"""Clients and their sessions.
+
+A *session* owns a namespace, handles and one thread, on which its synchronous calls run in the order sent. A *client*
+is what one backend is to the server: its own session, and the further ones that it opens by label.
+
+    Client ── own Session ── the main thread, or one of its own
+           └─ "label" Session ── a thread of its own, fed by a queue
+"""
+
+from __future__ import annotations
+
+import sys
+from _thread import allocate_lock, get_ident
+from contextvars import Context
+from itertools import count
+
+from beep_host import execution
+from beep_host.errors import ArgumentError, CallCancelled, LimitError, StaleHandle
+from beep_host.execution import Call, ThreadState, run_call
+from beep_host.objects import HandleTable
+
+_next_session = count(1).__next__
+_ModuleType = type(sys)
+
+# Operations that are answered where they are read, because they must not wait for a session's thread.
+IMMEDIATE = frozenset(("ping", "cancel", "stats", "open_session", "close_session", "resume"))
+
+
+class Session:
+    """A namespace, its handles and its thread."""
+
+    def __init__(self, server: object) -> None:
+        self.server = server
+        self.handles = HandleTable(server.limits.max_handles)
+        self.context = Context()
+        self.module = _ModuleType(f"beep_session_{_next_session()}")
+        self.namespace = self.module.__dict__
+        self.namespace["__builtins__"] = __builtins__
+        # A real module, so that pickle, dataclasses and inspect find what code defines.
+        sys.modules[self.module.__name__] = self.module
+        self.is_closed = False
+        self._queue = None
+        self._lock = allocate_lock()
+
+    # What `values.decode` asks for.
+
+    def handle(self, handle_id: int) -> object:
+        """The object of a handle."""
+        return self.handles.get(handle_id)
+
+    def submit(self, call: Call) -> None:
+        """Queues a call for the session's thread, which is started or claimed by the first."""
+        with self._lock:
+            if self.is_closed:
+                stale = True
+            else:
+                stale = False
+                if self._queue is None:
+                    self._start()
+                self._queue.put(call)
+        if stale:
+            call.fail(StaleHandle("Cannot run call: its session is closed"))
+
+    def _start(self) -> None:
+        from _queue import SimpleQueue
+
+        self._queue = SimpleQueue()
+        self.server.run_session(self, self._serve_queue)
+
+    def _serve_queue(self, state: ThreadState) -> None:
+        queue = self._queue
+        while True:
+            call = queue.get()
+            if call is None:
+                return
+            run_call(call, state)
+            # The loop's own variable must not keep the call's arguments alive until the next one.
+            call = None
+
+    def close(self) -> None:
+        """Ends the session: queued calls fail, handles and names go, the thread is given back."""
+        with self._lock:
+            if self.is_closed:
+                return
+            self.is_closed = True
+            queue = self._queue
+        if queue is not None:
+            queue.put(None)
+
+    def ended(self) -> None:
+        """Called on the session's thread when it has nothing more to run (and by the client when it never had one)."""
+        queue = self._queue
+        while queue is not None and not queue.empty():
+            call = queue.get()
+            if call is not None:
+                call.fail(CallCancelled("The call was cancelled: its session ended"))
+        self.handles.clear()
+        sys.modules.pop(self.module.__name__, None)
+        self.namespace.clear()
+
+    @property
+    def has_thread(self) -> bool:
+        """Whether a queue-fed thread serves the session."""
+        return self._queue is not None
+
+
+class Client:
+    """One backend, as the server sees it."""
+
+    def __init__(self, server: object, session_id: str) -> None:
+        self.server = server
+        self.session_id = session_id
+        self.session = Session(server)
+        self.labelled: dict[str, Session] = {}
+        # Calls that have been read and have no reply yet, by id.
+        self.running: dict[int, Call] = {}
+        # Ids of calls that were cancelled before they were read from the session lane.
+        self.cancelled: set[int] = set()
+        self.last_read = 0
+        self.is_closed = False
+        self._lock = allocate_lock()
+
+    def submit(self, operation: str, args: list, options: dict, reply: object, call_id: int = 0) -> Call:
+        """Starts an operation; `reply` gets its events and its end. Returns at once."""
+        return self.start(Call(call_id, operation, args, [], options, reply))
+
+    def start(self, call: Call) -> Call:
+        """Answers the call at once, or hands it to the thread that is to run it."""
+        call.client = self
+        call.session = self.session
+        if call.operation in IMMEDIATE:
+            self._answer(call)
+            return call
+        try:
+            self.admit(call)
+            label = call.options.get("session")
+            if label is not None:
+                call.session = self.labelled_session(label)
+        except Exception as error:
+            call.fail(error)
+            return call
+        if "concurrent" in call.options:
+            self.server.pool.run(call)
+        else:
+            call.session.submit(call)
+        return call
+
+    def admit(self, call: Call) -> None:
+        """Enters a call that has been read; refuses it when too many are in flight or it was cancelled already."""
+        if len(self.running) >= self.server.limits.max_in_flight:
+            raise LimitError(
+                f"Cannot take call: {len(self.running)} are in flight, maxInFlight is {self.server.limits.max_in_flight}"
+            )
+        self.running[call.id] = call
+        if self.cancelled and call.id in self.cancelled:
+            self.cancelled.discard(call.id)
+            raise CallCancelled("The call was cancelled before it ran")
+
+    def labelled_session(self, label: str) -> Session:
+        """A further session by its label."""
+        session = self.labelled.get(label)
+        if session is None:
+            raise StaleHandle(f'Cannot use session "{label}": it is not open', hint="Open it with openSession().")
+        return session
+
+    def close(self) -> None:
+        """Ends all sessions of the client; running calls are interrupted."""
+        with self._lock:
+            if self.is_closed:
+                return
+            self.is_closed = True
+        sessions = [self.session, *self.labelled.values()]
+        self.labelled.clear()
+        for call in list(self.running.values()):
+            if not call.finished:
+                self.server.cancel_in_background(call, None)
+        for session in sessions:
+            session.close()
+            if not session.has_thread and session is not self.session:
+                session.ended()
+        self.server.forget(self)
+
+    def _answer(self, call: Call) -> None:
+        try:
+            _IMMEDIATE_ANSWERS[call.operation](self, call, *call.args)
+        except TypeError as error:
+            call.fail(ArgumentError(f'Cannot run operation "{call.operation}": {error}'))
+        except Exception as error:
+            call.fail(error)
+
+    def _ping(self, call: Call) -> None:
+        call.finish(list(self.running))
+
+    def _stats(self, call: Call) -> None:
+        call.finish(self.server.stats())
+
+    def _cancel(self, call: Call, target_id: int) -> None:
+        target = self.running.get(target_id)
+        if target is not None:
+            if target.thread == 0 and target.stop is None:
+                target.cancel_requested = True
+            self.server.cancel_in_background(target, call)
+        elif target_id > self.last_read:
+            # Not yet read from the session lane: remembered, and looked at before it would run.
+            self.cancelled.add(target_id)
+            call.finish("queued")
+        else:
+            call.finish("finished")
+
+    def _open_session(self, call: Call, label: str) -> None:
+        if type(label) is not str or not label or len(label) > 256:
+            raise ArgumentError("Cannot open session: its label must be a string of 1 to 256 characters")
+        if label in self.labelled:
+            raise ArgumentError(f'Cannot open session "{label}": it is open already')
+        if len(self.labelled) >= self.server.limits.max_sessions:
+            raise LimitError(
+                f"Cannot open session: {len(self.labelled)} are open, maxSessions is {self.server.limits.max_sessions}"
+            )
+        self.labelled[label] = Session(self.server)
+        call.finish(None)
+
+    def _close_session(self, call: Call, label: str | None = None) -> None:
+        if label is None:
+            call.finish(None)
+            self.close()
+            return
+        session = self.labelled.pop(label, None)
+        if session is not None:
+            for running in list(self.running.values()):
+                if running.session is session and not running.finished:
+                    self.server.cancel_in_background(running, None)
+            session.close()
+            if not session.has_thread:
+                session.ended()
+        call.finish(None)
+
+    def _resume(self, call: Call, invocation: int, kind: str, value: object) -> None:
+        self.server.resume(self, invocation, kind, value, call.parts, call.options)
+
+
+_IMMEDIATE_ANSWERS = {
+    "ping": Client._ping,
+    "stats": Client._stats,
+    "cancel": Client._cancel,
+    "open_session": Client._open_session,
+    "close_session": Client._close_session,
+    "resume": Client._resume,
+}
+
+
+class MainThread:
+    """Lends the main thread to one session at a time."""
+
+    def __init__(self) -> None:
+        from _queue import SimpleQueue
+
+        self._jobs = SimpleQueue()
+        self._lock = allocate_lock()
+        self._is_taken = False
+
+    def claim(self, job: object) -> bool:
+        """Runs `job(state)` on the main thread if no session has it."""
+        with self._lock:
+            if self._is_taken:
+                return False
+            self._is_taken = True
+        self._jobs.put(job)
+        return True
+
+    def serve(self) -> None:
+        """Runs what is claimed, until `stop`. Called on the main thread."""
+        state = execution.main_state = ThreadState(True)
+        while True:
+            job = self._jobs.get()
+            if job is None:
+                return
+            job(state)
+            job = None
+            with self._lock:
+                self._is_taken = False
+
+    def stop(self) -> None:
+        """Ends `serve` when the present session's work is over."""
+        self._jobs.put(None)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether this is the main thread."""
+        return execution.main_state is not None and execution.main_state.ident == get_ident()
