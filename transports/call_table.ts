@@ -22,6 +22,7 @@ import {
 import type { Logger } from "../core/logger.ts";
 import type { Lane, Operation, RequestMessage, RequestOptions } from "../core/protocol.ts";
 import { checkTimeoutMs, LONGEST_TIMER_MS, PendingCall, Stopper, type StopperHost } from "./pending_call.ts";
+import { errorFromPayload } from "./reply_errors.ts";
 import type { IncomingParts, Wire, WireEvents, WireWelcome } from "./wire.ts";
 
 const DEFAULT_OPEN_TIMEOUT_MS = 30_000;
@@ -87,6 +88,11 @@ export class CallTable implements StopperHost, WireEvents {
   /** The calls whose reply has not come, those that nobody waits for included. */
   pendingCalls(): Iterable<PendingCall> {
     return this.#pending.values();
+  }
+
+  /** A call whose reply has not come. */
+  get(id: number): PendingCall | undefined {
+    return this.#pending.get(id);
   }
 
   /** Connects. The same promise for all who ask, until it fails: then the next who asks tries again. */
@@ -286,6 +292,8 @@ export class CallTable implements StopperHost, WireEvents {
   #reply(id: number, kind: "ok" | "tagged" | "packed" | "error", value: unknown, parts: IncomingParts): void {
     const call = this.#pending.get(id);
     if (call === undefined) {
+      // Id 0 is the connection itself: the server says what was wrong before it closes.
+      if (id === 0 && kind === "error") return this.#break(errorFromPayload(value, "go on"));
       this.#break(`Cannot take reply: no call has id ${id}, or it was answered before`);
       return;
     }
@@ -293,7 +301,7 @@ export class CallTable implements StopperHost, WireEvents {
     if (call.isWaiting && call.stopper?.makeReason === undefined) {
       this.#settle(call, kind, value, parts);
     } else {
-      const late = new PendingCall(call.message, NO_PARTS, call.lane, NO_OPTIONS, undefined);
+      const late = new PendingCall(call.message, NO_PARTS, call.lane, call.options, undefined);
       late.settle(kind, value, parts);
       if (call.isWaiting) this.#settle(call, "failed", call.stopper!.makeReason);
       this.#host.letGo(late);
@@ -327,9 +335,9 @@ export class CallTable implements StopperHost, WireEvents {
   }
 
   /** The server broke the protocol: nothing that it sends can be trusted any more. */
-  #break(message: string): void {
+  #break(fault: string | PythonHostError): void {
     if (this.#reason !== null || this.#isEnding) return;
-    this.#end(new ProtocolError("remote", message));
+    this.#end(typeof fault === "string" ? new ProtocolError("remote", fault) : fault);
     this.#wire?.close().catch((error) => this.#host.logger.error("Cannot close the wire", error));
   }
 

@@ -88,7 +88,7 @@ export abstract class PythonHostClient implements PythonHostBackend {
     this.#handles = new ClientHandles({
       backend: this,
       pendingCalls: () => this.#calls.pendingCalls(),
-      sendRelease: (ids) => this.#sendRelease(ids),
+      sendRelease: (ids, session) => this.#sendRelease(ids, session),
     });
   }
 
@@ -110,7 +110,7 @@ export abstract class PythonHostClient implements PythonHostBackend {
   async importModule(name: string, options?: CallOptions): Promise<PythonModuleHandle> {
     const call = await this.#request("import", [name], options);
     const [id, moduleName] = this.#row(call, "number", "string");
-    return this.#handles.module(id as number, moduleName as string);
+    return this.#handles.module(id as number, moduleName as string, options?.session);
   }
 
   /** Makes an object of a class of a module. */
@@ -274,9 +274,10 @@ export abstract class PythonHostClient implements PythonHostBackend {
     functionId: (fn: Function): number => this.#callbacks.idOf(fn as (...args: unknown[]) => unknown),
   };
 
-  readonly #decodeContext = {
-    handle: (id: number, typeName: string): PythonObjectHandle => this.#handles.object(id, typeName),
-  };
+  /** Makes the handles in a result; they belong to the session in which the call ran. */
+  #decodeContext(session: string | undefined): { handle(id: number, typeName: string): PythonObjectHandle } {
+    return { handle: (id, typeName) => this.#handles.object(id, typeName, session) };
+  }
 
   /** The value of a reply. Called by the operations themselves, so that an error's stack shows who awaits them. */
   #valueOf(call: PendingCall): unknown {
@@ -284,9 +285,9 @@ export abstract class PythonHostClient implements PythonHostBackend {
       case "ok":
         return call.value;
       case "tagged":
-        return decodeTagged(call.value, call.parts, this.#decodeContext);
+        return decodeTagged(call.value, call.parts, this.#decodeContext(call.options.session));
       case "packed":
-        return decodePacked(call.parts, this.#decodeContext);
+        return decodePacked(call.parts, this.#decodeContext(call.options.session));
       case "failed":
         throw (call.value as () => unknown)();
       default:
@@ -310,7 +311,7 @@ export abstract class PythonHostClient implements PythonHostBackend {
 
   #handleOf(call: PendingCall): PythonObjectHandle {
     const [id, typeName] = this.#row(call, "number", "string");
-    return this.#handles.object(id as number, typeName as string);
+    return this.#handles.object(id as number, typeName as string, call.options.session);
   }
 
   #floats(call: PendingCall, count: number): Float32Array {
@@ -324,9 +325,10 @@ export abstract class PythonHostClient implements PythonHostBackend {
     return new Float32Array(part.buffer, part.byteOffset, count);
   }
 
-  async #sendRelease(ids: readonly number[]): Promise<void> {
+  async #sendRelease(ids: readonly number[], session: string | undefined): Promise<void> {
     if (!this.#calls.isOpen) return;
-    const call = await this.#calls.request("release", [ids], { lane: "control" });
+    const details = session === undefined ? undefined : { wire: { session }, lane: "control" } as const;
+    const call = await this.#calls.request("release", [ids], details);
     // An end of the server releases everything, which is what was wanted.
     if (call.outcome === "error") this.#logger.warn("Cannot release handles", this.#errorOf(call));
   }
@@ -351,15 +353,19 @@ export abstract class PythonHostClient implements PythonHostBackend {
     } catch (error) {
       this.#logger.warn(`Cannot read the late reply to call ${call.id}`, error);
     }
-    this.#handles.releaseIds(ids);
+    this.#handles.releaseIds(ids, call.options.session);
   }
 
   /** Runs one of our functions for Python and sends back what it gives. */
   async #invoke(message: readonly unknown[], parts: IncomingParts, lane: Lane): Promise<void> {
     const [id, , invocation, functionId] = message;
     const waiting: WaitingCall = { id: id as number, lane, isWaiting: true };
+    const session = this.#calls.get(id as number)?.options.session;
     try {
-      const [args, kwargs] = decodePacked(parts, this.#decodeContext) as [unknown[], Record<string, unknown>];
+      const [args, kwargs] = decodePacked(parts, this.#decodeContext(session)) as [
+        unknown[],
+        Record<string, unknown>,
+      ];
       const all = Object.keys(kwargs).length === 0 ? args : [...args, kwargs];
       const value = await this.#callbacks.run(functionId as number, all, waiting);
       waiting.isWaiting = false;

@@ -1,8 +1,8 @@
 /**
  * Makes and releases the handles of one client.
  *
- * Releases are gathered and sent once per tick. A handle that a running call uses is released after that call: the
- * release travels on the control lane and would else overtake it.
+ * Releases are gathered and sent once per tick, to the session that holds the objects: its own thread lets them go. A
+ * handle that a running call uses is released after that call, which may run on another thread (`concurrent`).
  *
  * @module
  */
@@ -19,7 +19,7 @@ export interface HandlesHost {
   /** The calls that have no reply yet. */
   pendingCalls(): Iterable<PendingCall>;
   /** Sends a release; resolves when it was answered or when nobody is there to answer. */
-  sendRelease(ids: readonly number[]): Promise<void>;
+  sendRelease(ids: readonly number[], session: string | undefined): Promise<void>;
 }
 
 /** The handles of one client. */
@@ -28,6 +28,8 @@ export class ClientHandles implements HandleOwner {
   readonly #collected: FinalizationRegistry<number>;
   #queue: number[] = [];
   #flushed: Promise<void> | null = null;
+  /** The label of the session that holds the object; handles of the client's own session are not in here. */
+  readonly #sessions = new Map<number, string>();
   /** For each handle that waits for a call to end: told when it has been released. */
   readonly #waiters = new Map<number, () => void>();
 
@@ -44,13 +46,13 @@ export class ClientHandles implements HandleOwner {
   }
 
   /** A handle to an object. */
-  object(id: number, typeName: string): PythonObjectHandle {
-    return this.#watched(new PythonObjectHandle(this, id, typeName));
+  object(id: number, typeName: string, session: string | undefined): PythonObjectHandle {
+    return this.#watched(new PythonObjectHandle(this, id, typeName), session);
   }
 
   /** A handle to a module. */
-  module(id: number, moduleName: string): PythonModuleHandle {
-    return this.#watched(new PythonModuleHandle(this, id, moduleName));
+  module(id: number, moduleName: string, session: string | undefined): PythonModuleHandle {
+    return this.#watched(new PythonModuleHandle(this, id, moduleName), session);
   }
 
   /** The id of a handle that can be used with this client; else throws `StaleHandleError`. */
@@ -83,8 +85,11 @@ export class ClientHandles implements HandleOwner {
   }
 
   /** Releases ids that no handle stands for, such as those of a reply that came too late. */
-  releaseIds(ids: readonly number[]): void {
-    for (const id of ids) this.#enqueue(id);
+  releaseIds(ids: readonly number[], session?: string): void {
+    for (const id of ids) {
+      if (session !== undefined) this.#sessions.set(id, session);
+      this.#enqueue(id);
+    }
   }
 
   /** The server is gone, and every object with it. */
@@ -92,9 +97,11 @@ export class ClientHandles implements HandleOwner {
     this.#queue = [];
     for (const resolve of this.#waiters.values()) resolve();
     this.#waiters.clear();
+    this.#sessions.clear();
   }
 
-  #watched<H extends PythonObjectHandle>(handle: H): H {
+  #watched<H extends PythonObjectHandle>(handle: H, session: string | undefined): H {
+    if (session !== undefined) this.#sessions.set(handle.id, session);
     this.#collected.register(handle, handle.id, handle);
     return handle;
   }
@@ -107,10 +114,17 @@ export class ClientHandles implements HandleOwner {
 
   async #flush(): Promise<void> {
     this.#flushed = null;
-    const ids = this.#takeUnused();
+    const unused = this.#takeUnused();
+    if (this.#sessions.size === 0) return await this.#release(unused, undefined);
+    const groups = Map.groupBy(unused, (id) => this.#sessions.get(id));
+    await Promise.all(Array.from(groups, ([session, ids]) => this.#release(ids, session)));
+  }
+
+  async #release(ids: readonly number[], session: string | undefined): Promise<void> {
     if (ids.length === 0) return;
-    await this.#host.sendRelease(ids);
+    await this.#host.sendRelease(ids, session);
     for (const id of ids) {
+      this.#sessions.delete(id);
       this.#waiters.get(id)?.();
       this.#waiters.delete(id);
     }
