@@ -14,14 +14,22 @@ export type ServerTransport = "pipe" | "http" | "rpc";
 export interface ServerLimits {
   /** The largest frame that is accepted, in bytes. @default {268435456} */
   readonly maxFrameBytes?: number | undefined;
-  /** The most authenticated connections at one time. @default {64} */
+  /** The most connections that have shown the token; a pipe client has two. @default {64} */
   readonly maxConnections?: number | undefined;
-  /** The most handles of all sessions together. @default {1000000} */
+  /** The most connections that have not yet shown the token; beyond it the oldest is dropped. @default {32} */
+  readonly maxUnauthenticated?: number | undefined;
+  /** The most calls of one client that have no reply yet. @default {1024} */
+  readonly maxInFlight?: number | undefined;
+  /** The most handles of one session. @default {1000000} */
   readonly maxHandles?: number | undefined;
-  /** The most calls that one connection may have under way. @default {1024} */
-  readonly maxPendingCalls?: number | undefined;
+  /** The most further sessions of one client. @default {1024} */
+  readonly maxSessions?: number | undefined;
+  /** The most threads for `concurrent` calls, over all clients; beyond it calls queue. @default {32} */
+  readonly maxThreads?: number | undefined;
   /** How long a session over HTTP lives without a request, in milliseconds. @default {1800000} */
   readonly sessionIdleMs?: number | undefined;
+  /** How long Python code may take to stop when it is interrupted, in milliseconds. @default {2000} */
+  readonly interruptGraceMs?: number | undefined;
 }
 
 /** Options of {@linkcode startServer}. */
@@ -77,9 +85,9 @@ export interface ServerReady {
 /** Options of {@linkcode PythonServer.close}. */
 export interface CloseServerOptions {
   /**
-   * How long each rung of the ladder is given: first the request to close, then `SIGTERM`; then comes `SIGKILL`.
+   * How long the server is given after the request to end, until it is killed. It gives itself two seconds.
    *
-   * @default {2000}
+   * @default {2500}
    */
   readonly graceMs?: number | undefined;
 }

@@ -2,14 +2,16 @@
  * One Python process: its start, its output, its end. Knows nothing of transports.
  *
  * ```text
- *  spawned ──ready line──► ready ──close()──► asked ──2 s──► SIGTERM ──2 s──► stdin closed, SIGKILL
- *     └──────────────┬───────┴───────────────────┴──────────────┴──────────────────┘
+ *  spawned ──ready line──► ready ──close()──► asked ──2.5 s──► lifeline cut, SIGKILL
+ *     └──────────────┬───────┴──────────────────┴─────────────────────┘
  *                    ▼  the process ended, in whatever way
  *        its group is swept, its output drained, `exited` settles with the facts
  * ```
  *
  * stdin is the lifeline: it stays open until the process has ended. When this program dies first, in any way, the
- * kernel's signal on that pipe ends the process and its group.
+ * kernel's signal on that pipe ends the process and its group. The kernel sends the same signal when anything is written
+ * to the pipe, so nothing is ever said on it after the first line: the request to close is `SIGTERM`, or, where there
+ * are no signals, the end of stdin.
  *
  * @module
  */
@@ -73,7 +75,7 @@ export class ServerProcess {
     this.#stdin = this.#child.stdin.getWriter();
     const drains = [this.#readStdout(), this.#readStderr()];
     this.exited = this.#supervise(drains);
-    this.#send(options.bootstrap);
+    this.#sendBootstrap();
   }
 
   /** Makes the program wait for the process. */
@@ -86,7 +88,7 @@ export class ServerProcess {
     this.#child.unref();
   }
 
-  /** Ends the process by the ladder: request, `SIGTERM`, `SIGKILL`. Later calls give the first one's promise. */
+  /** Ends the process by the ladder: the request, then the kill. Later calls give the first one's promise. */
   close(graceMs: number): Promise<void> {
     return this.#closing ??= this.#descend(graceMs);
   }
@@ -103,12 +105,10 @@ export class ServerProcess {
 
   async #descend(graceMs: number): Promise<void> {
     this.#child.ref(); // else the program could end while it waits here
-    this.#send({ close: true });
+    if (Deno.build.os === "windows") await this.#closeStdin();
+    else this.#signal("SIGTERM");
     if (await settlesWithin(this.exited, graceMs)) return;
-    this.#options.logger.warn(`Python server ${this.pid} did not end on request within ${graceMs} ms`);
-    this.#signal("SIGTERM");
-    if (await settlesWithin(this.exited, graceMs)) return;
-    this.#options.logger.warn(`Python server ${this.pid} did not end on SIGTERM within ${graceMs} ms`);
+    this.#options.logger.warn(`Python server ${this.pid} did not end within ${graceMs} ms and is killed`);
     await this.#end();
   }
 
@@ -143,9 +143,9 @@ export class ServerProcess {
     }
   }
 
-  /** Writes one line to stdin. The process may be gone already: then `exited` tells, and the write has no reader. */
-  #send(message: unknown): void {
-    const line = new TextEncoder().encode(`${JSON.stringify(message)}\n`);
+  /** Writes the one line. The process may be gone already: then `exited` tells, and the write has no reader. */
+  #sendBootstrap(): void {
+    const line = new TextEncoder().encode(`${JSON.stringify(this.#options.bootstrap)}\n`);
     this.#stdin.write(line).catch((error: unknown) => {
       this.#options.logger.debug(`Python server ${this.pid} does not read its stdin`, error);
     });

@@ -60,12 +60,12 @@ export async function ensureBytecode(
 ): Promise<void> {
   const marker = joinPath(directory, `.compiled-${await interpreterKey(python)}`);
   if (await isThere(marker)) return;
-  const { code, stderr } = await new Deno.Command(python, {
+  const { code, stdout } = await new Deno.Command(python, {
     // An unchecked hash saves a stat for each module at start; the directory's name already says what is in it.
     args: ["-I", "-S", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", directory],
     stdin: "null",
-    stdout: "null",
-    stderr: "piped",
+    stdout: "piped", // where compileall writes its errors
+    stderr: "null",
     clearEnv: true,
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   }).output();
@@ -73,7 +73,7 @@ export async function ensureBytecode(
   if (code !== 0) {
     options.logger.warn(
       "Cannot compile the server's sources; it starts more slowly",
-      new TextDecoder().decode(stderr),
+      new TextDecoder().decode(stdout),
     );
     return;
   }

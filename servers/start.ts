@@ -21,9 +21,6 @@ import { claimSocket, type SocketClaim } from "./socket_address.ts";
 import { ensureBytecode, ensureSources, type PythonSources } from "./sources.ts";
 import { StartedServer } from "./started_server.ts";
 
-/** What each rung of the server's own shutdown ladder is given; the host's ladder has the same seconds. */
-const GRACE_MS = 2_000;
-
 /**
  * Starts a Python server and waits until it is ready.
  *
@@ -182,7 +179,6 @@ function bootstrapOf(
       : { path: claim.path }),
     modulePaths: options.modulePaths ?? [],
     limits: options.limits ?? {},
-    graceMs: GRACE_MS,
   };
 }
 

@@ -18,7 +18,8 @@ import type { WrittenEntry } from "./run_entries.ts";
 import type { ServerProcess } from "./server_process.ts";
 import type { SocketClaim } from "./socket_address.ts";
 
-const DEFAULT_GRACE_MS = 2_000;
+/** Half a second more than the server gives itself: its own way out, which flushes its output, comes first. */
+const DEFAULT_GRACE_MS = 2_500;
 
 /** The pieces of a started server. */
 export interface StartedServerParts {

@@ -103,7 +103,6 @@ Deno.test("startServer() passes on limits, module paths and an environment witho
       port: 0,
       modulePaths: ["/my/modules"],
       limits: { maxHandles: 5 },
-      graceMs: 2000,
     });
     const [, text] = await waitForOutput(() => server.stdout.text, /^env (.*)$/m);
     const env = JSON.parse(text!);

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -25,6 +26,11 @@ def hold_on_to_owner(fd: int) -> None:
     signal.signal(signal.SIGIO, signal.SIG_DFL)
     fcntl.fcntl(fd, fcntl.F_SETOWN, -os.getpgrp())
     fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)
+    # The owner may be gone already.
+    poll = select.poll()
+    poll.register(fd, select.POLLHUP)
+    if poll.poll(0):
+        os._exit(0)
 
 
 def say(boot: dict, ready: dict) -> None:
@@ -35,6 +41,7 @@ def say(boot: dict, ready: dict) -> None:
 
 mode = os.environ.get("STAND_IN", "")
 boot = json.loads(read_line())
+hold_on_to_owner(0)
 if "die_at_import" in mode:
     raise ImportError("no module named teapot")
 if "never_ready" in mode:
@@ -68,6 +75,8 @@ if "children" in mode:
     sys.stdout.write("child %d\n" % child.pid)
 if "deaf" in mode:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+else:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 if "boot" in mode:
     shown = {key: value for key, value in boot.items() if key not in ("token", "nonce")}
     sys.stdout.write("boot %s\n" % json.dumps(shown))
@@ -75,9 +84,6 @@ if "boot" in mode:
 sys.stderr.write("stand-in is up\n")
 sys.stderr.flush()
 say(boot, {"address": address, "pid": os.getpid(), "pythonVersion": sys.version.split()[0]})
-# Closes what reached this process before it could ask for the signal.
-hold_on_to_owner(0)
-
 if "flood" in mode:
     for _ in range(3000):
         os.write(1, b"x" * 1023 + b"\n")
@@ -87,6 +93,4 @@ if "exit" in mode:
     sys.stderr.flush()
     os._exit(7)
 while True:
-    message = json.loads(read_line())
-    if "deaf" not in mode and message.get("close"):
-        break
+    signal.pause()
