@@ -1,0 +1,266 @@
+/**
+ * Runs a child process to its end: scrubbed environment, drained output, deadline, abort, and no survivor.
+ *
+ * On Unix a Python child gets a lifeline: its standard input is a pipe that only this process holds, and a few lines
+ * of Python ask the kernel to signal the child's whole group as soon as that pipe ends. So `kill -9` of the host also
+ * ends a pip that is building something.
+ *
+ * @module
+ */
+
+import { CommandError } from "../core/errors.ts";
+import type { EnvironmentValues } from "./context.ts";
+import type { Io } from "./io.ts";
+import { mapIoError } from "./io_errors.ts";
+
+/** How a child ended, and what it said. */
+export interface ChildResult {
+  /** The exit code; 128 + n when a signal ended it. */
+  readonly code: number;
+  /** The signal that ended it, when one did. */
+  readonly signal: string | null;
+  /** What it printed, or the end of it. */
+  readonly stdout: string;
+  /** What it complained about, or the end of it. */
+  readonly stderr: string;
+  /** Whether its deadline passed. */
+  readonly timedOut: boolean;
+}
+
+/** What is run, and how. */
+export interface ChildOptions {
+  /** The arguments; never read by a shell. */
+  readonly args: readonly string[];
+  /** The whole environment of the child. */
+  readonly env: Readonly<Record<string, string>>;
+  /** The directory that it starts in. */
+  readonly cwd?: string;
+  /** Ends the child, and rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** Ends the child after this many milliseconds. */
+  readonly timeoutMs?: number;
+  /** A Python that runs the child under a lifeline; Unix only. Often `executable` itself. */
+  readonly lifeline?: string | undefined;
+  /** Told every line as it comes. */
+  readonly onLine?: ((line: string, stream: "stdout" | "stderr") => void) | undefined;
+  /** How many characters of each stream are kept. @default {4194304} */
+  readonly keepCharacters?: number;
+}
+
+const KEEP_CHARACTERS = 4 * 1024 * 1024;
+
+/** After the end of a child, this long is waited for output that a stray grandchild keeps open. */
+const DRAIN_GRACE_MS = 500;
+
+/** The variables that children get from this process, where they are set and may be read. */
+export const PASSED_VARIABLES: readonly string[] = [
+  "PATH",
+  "HOME",
+  "USER",
+  "LOGNAME",
+  "LANG",
+  "LANGUAGE",
+  "LC_ALL",
+  "LC_CTYPE",
+  "LC_MESSAGES",
+  "TZ",
+  "TMPDIR",
+  "TEMP",
+  "TMP",
+  "XDG_CACHE_HOME",
+  "XDG_CONFIG_HOME",
+  "XDG_DATA_HOME",
+  "XDG_RUNTIME_DIR",
+  "HTTP_PROXY",
+  "HTTPS_PROXY",
+  "ALL_PROXY",
+  "NO_PROXY",
+  "http_proxy",
+  "https_proxy",
+  "all_proxy",
+  "no_proxy",
+  "SSL_CERT_FILE",
+  "SSL_CERT_DIR",
+  "REQUESTS_CA_BUNDLE",
+  "CURL_CA_BUNDLE",
+  "CUDA_HOME",
+  "CUDA_PATH",
+  "CUDA_VISIBLE_DEVICES",
+  "SYSTEMROOT",
+  "SYSTEMDRIVE",
+  "WINDIR",
+  "COMSPEC",
+  "PATHEXT",
+  "APPDATA",
+  "LOCALAPPDATA",
+  "USERPROFILE",
+  "PROGRAMDATA",
+  "NUMBER_OF_PROCESSORS",
+  "PROCESSOR_ARCHITECTURE",
+];
+
+/** The environment of a child: the passed variables and then `extra`; an undefined value removes one. */
+export function childEnvironment(
+  environment: EnvironmentValues,
+  extra: Readonly<Record<string, string | undefined>> = {},
+): Record<string, string> {
+  const result: Record<string, string> = {};
+  for (const name of PASSED_VARIABLES) {
+    const value = environment(name);
+    if (value !== undefined) result[name] = value;
+  }
+  for (const [name, value] of Object.entries(extra)) {
+    if (value === undefined) delete result[name];
+    else result[name] = value;
+  }
+  return result;
+}
+
+/**
+ * What a Python child runs first. The pipe on standard input moves to another descriptor that stays open over `exec`,
+ * and the kernel is told to signal the group when it ends. The poll covers an end that came before the arming.
+ */
+const LIFELINE_SOURCE = [
+  "import os,sys,fcntl,select,signal",
+  "d=fcntl.fcntl(0,fcntl.F_DUPFD,64)",
+  "os.set_inheritable(d,True)",
+  "n=os.open(os.devnull,os.O_RDONLY)",
+  "os.dup2(n,0)",
+  "os.close(n)",
+  "signal.signal(signal.SIGIO,signal.SIG_DFL)",
+  "if os.getpgrp()!=os.getpid():os.setpgid(0,0)",
+  "fcntl.fcntl(d,fcntl.F_SETOWN,-os.getpid())",
+  "fcntl.fcntl(d,fcntl.F_SETFL,fcntl.fcntl(d,fcntl.F_GETFL)|os.O_ASYNC)",
+  "p=select.poll()",
+  "p.register(d,0)",
+  "if p.poll(0):os._exit(125)",
+  "os.execv(sys.argv[1],sys.argv[1:])",
+].join("\n");
+
+/** Runs a child to its end. Rejects when it cannot be started or is aborted; a failing exit code is a result. */
+export async function runChild(
+  io: Io,
+  os: string,
+  executable: string,
+  options: ChildOptions,
+): Promise<ChildResult> {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const guarded = options.lifeline !== undefined && os !== "windows";
+  const command = guarded ? options.lifeline! : executable;
+  const args = guarded ? ["-I", "-S", "-c", LIFELINE_SOURCE, executable, ...options.args] : options.args;
+  let child;
+  try {
+    child = io.spawn(command, {
+      args,
+      env: options.env,
+      stdin: guarded,
+      detached: guarded,
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    });
+  } catch (error) {
+    throw mapIoError(`run "${executable}"`, error);
+  }
+  const lifeline = child.stdin;
+  let timedOut = false;
+  const end = (): void => {
+    child.kill("SIGKILL");
+    // The end of the pipe takes the rest of the group along.
+    if (lifeline !== null) closeQuietly(lifeline);
+  };
+  signal?.addEventListener("abort", end, { once: true });
+  const timer = options.timeoutMs === undefined ? undefined : setTimeout(() => {
+    timedOut = true;
+    end();
+  }, options.timeoutMs);
+  const keep = options.keepCharacters ?? KEEP_CHARACTERS;
+  const stdout = new Drain(child.stdout, keep, (line) => options.onLine?.(line, "stdout"));
+  const stderr = new Drain(child.stderr, keep, (line) => options.onLine?.(line, "stderr"));
+  try {
+    const status = await child.status;
+    if (lifeline !== null) closeQuietly(lifeline);
+    await Promise.all([stdout.finish(DRAIN_GRACE_MS), stderr.finish(DRAIN_GRACE_MS)]);
+    signal?.throwIfAborted();
+    return { code: status.code, signal: status.signal, stdout: stdout.text, stderr: stderr.text, timedOut };
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", end);
+  }
+}
+
+function closeQuietly(stream: WritableStream<Uint8Array>): void {
+  // Already closed, or the reader is gone: either way the pipe has ended, which is all that is wanted.
+  stream.close().catch(() => {});
+}
+
+/** Reads a stream to its end, keeps the last part of it and tells its lines. */
+class Drain {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #done: Promise<void>;
+  readonly #keep: number;
+  #text = "";
+  #partial = "";
+
+  constructor(stream: ReadableStream<Uint8Array>, keep: number, onLine: (line: string) => void) {
+    this.#reader = stream.getReader();
+    this.#keep = keep;
+    this.#done = this.#run(onLine);
+  }
+
+  get text(): string {
+    return this.#text;
+  }
+
+  async #run(onLine: (line: string) => void): Promise<void> {
+    const decoder = new TextDecoder();
+    while (true) {
+      const { done, value } = await this.#reader.read();
+      const text = done ? decoder.decode() : decoder.decode(value, { stream: true });
+      this.#text += text;
+      if (this.#text.length > 2 * this.#keep) this.#text = this.#text.slice(-this.#keep);
+      const lines = (this.#partial + text).split(/\r?\n/);
+      this.#partial = lines.pop() ?? "";
+      for (const line of lines) onLine(line);
+      if (!done) continue;
+      if (this.#partial !== "") onLine(this.#partial);
+      return;
+    }
+  }
+
+  /** Waits for the end of the stream, and lets go of it after `graceMs`. */
+  async finish(graceMs: number): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const grace = new Promise<void>((resolve) => timer = setTimeout(resolve, graceMs));
+    await Promise.race([this.#done, grace]);
+    clearTimeout(timer);
+    await this.#reader.cancel();
+    await this.#done;
+  }
+}
+
+/** Gives a child's result when it succeeded, else the typed error with the decisive lines of its output. */
+export function expectSuccess(
+  action: string,
+  command: readonly string[],
+  result: ChildResult,
+  decisive: (result: ChildResult) => string = lastLines,
+): ChildResult {
+  if (result.code === 0) return result;
+  const output = result.timedOut ? `(ended by its deadline)\n${decisive(result)}` : decisive(result);
+  throw new CommandError(action, {
+    command: command.map(redactUrl),
+    exitCode: result.code,
+    output: redactUrl(output),
+  });
+}
+
+/** The last lines of what a child said, stderr preferred. */
+export function lastLines(result: { readonly stdout: string; readonly stderr: string }, count = 20): string {
+  const text = result.stderr.trim() === "" ? result.stdout : result.stderr;
+  return text.trimEnd().split("\n").slice(-count).join("\n");
+}
+
+/** Text without the user and password of the URLs in it. */
+export function redactUrl(text: string): string {
+  return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/@]+@/gi, "$1***@");
+}

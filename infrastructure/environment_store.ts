@@ -1,0 +1,248 @@
+/**
+ * Environments on disk: pointers, hits, publishing and sweeping. Nothing here starts a process.
+ *
+ * An environment is built at its final path, because a venv contains it, with its marker last; what publishes it is
+ * the atomic replacement of a pointer. So no lock is needed for correctness, and an update never touches what runs.
+ *
+ * @module
+ */
+
+import { basename, dirname, join } from "@std/path";
+import type { Context } from "./context.ts";
+import { venvInterpreter } from "./discovery.ts";
+import { listIfThere, readTextIfThere, removeIfThere, statIfThere, writeAtomically } from "./files.ts";
+import { isNotFound } from "./io_errors.ts";
+import { Layout } from "./layout.ts";
+import { isAbandoned } from "./locking.ts";
+import { type Marker, readMarker, verifyOncePerBoot } from "./marker.ts";
+import type { PythonRuntime } from "./runtime.ts";
+import type { Specification } from "./specification.ts";
+
+/** A venv made from a runtime, with its packages. */
+export interface PythonEnvironment {
+  /** Its name. */
+  readonly name: string;
+  /** Its directory, which never changes. */
+  readonly path: string;
+  /** The absolute path of its interpreter. */
+  readonly python: string;
+  /** The version of its Python. */
+  readonly version: string;
+  /** The runtime that it was made from. */
+  readonly runtime: PythonRuntime;
+  /** The hash of what it was made from. */
+  readonly specHash: string;
+  /** The requirements that it was made from. */
+  readonly requirements: readonly string[];
+}
+
+/** What the marker of an environment adds. */
+export interface EnvironmentDetails {
+  /** What it was made from. */
+  readonly specification: Specification;
+  /** The runtime. */
+  readonly runtime: PythonRuntime;
+  /** Who installed its packages. */
+  readonly installer: string;
+}
+
+/** What a pointer file says. */
+export interface Pointer {
+  /** Version of this format. */
+  readonly schema: 1;
+  /** The name of the directory, beside the pointer. */
+  readonly directory: string;
+  /** The hash of what it was made from. */
+  readonly specHash: string;
+  /** What it was made from, so that it can be made again. */
+  readonly specification: Specification;
+}
+
+/** The length of the part of a hash that stands in paths. */
+const SHORT_HASH = 16;
+
+/** Why a directory is not usable, or the environment in it. */
+export type Opened = { readonly environment: PythonEnvironment } | { readonly problem: string };
+
+/** Environments on disk. */
+export class EnvironmentStore {
+  readonly #context: Context;
+
+  /** Makes the store of a data directory. */
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  get #layout(): Layout {
+    return new Layout(this.#context.home);
+  }
+
+  /** The pointer of a specification, or with `current` that of the name. */
+  pointerPath(name: string, which: string): string {
+    const file = which === "current" ? "current.json" : `${which.slice(0, SHORT_HASH)}.json`;
+    return join(this.#layout.environment(name), file);
+  }
+
+  /** A path for a new environment that nobody else has. */
+  newDirectory(name: string, specHash: string): string {
+    const random = crypto.randomUUID().slice(0, 8);
+    return join(this.#layout.environment(name), `${specHash.slice(0, SHORT_HASH)}-${random}`);
+  }
+
+  /** Reads a pointer; undefined when there is none that can be believed. */
+  async readPointer(name: string, which: string): Promise<Pointer | undefined> {
+    const text = await readTextIfThere(this.#context.io, this.pointerPath(name, which));
+    if (text === undefined) return undefined;
+    try {
+      const value = JSON.parse(text) as Partial<Pointer>;
+      const whole = value?.schema === 1 && typeof value.directory === "string" &&
+        value.specification !== undefined &&
+        typeof value.specHash === "string" && basename(value.directory) === value.directory;
+      return whole ? value as Pointer : undefined;
+    } catch (error) {
+      if (error instanceof SyntaxError) return undefined;
+      throw error;
+    }
+  }
+
+  /** Writes a pointer, atomically. */
+  async writePointer(name: string, which: string, pointer: Pointer): Promise<void> {
+    await writeAtomically(this.#context.io, this.pointerPath(name, which), `${JSON.stringify(pointer)}\n`);
+  }
+
+  /** Opens a directory: marker, base and files are checked, the files once per boot. */
+  async open(name: string, directory: string): Promise<Opened> {
+    const { io, os } = this.#context;
+    const marker = await readMarker<EnvironmentDetails>(io, directory, "environment");
+    if (marker === undefined) return { problem: "it was never finished" };
+    const problem = await this.#baseProblem(marker.details.runtime);
+    if (problem !== undefined) return { problem };
+    const python = venvInterpreter(os, directory);
+    if (await statIfThere(io, python) === undefined) return { problem: "its interpreter is missing" };
+    const problems = await verifyOncePerBoot(io, directory, marker);
+    if (problems.length > 0) return { problem: problems.slice(0, 3).join(", ") };
+    return { environment: toEnvironment(name, directory, python, marker) };
+  }
+
+  /** A base that was removed or replaced takes its environments along. */
+  async #baseProblem(runtime: PythonRuntime): Promise<string | undefined> {
+    const info = await statIfThere(this.#context.io, runtime.executable);
+    if (info === undefined) return `its base Python "${runtime.executable}" is gone`;
+    const same = info.size === runtime.identity.size && info.mtimeMs === runtime.identity.mtimeMs;
+    return same ? undefined : `its base Python "${runtime.executable}" was replaced`;
+  }
+
+  /** The environment that a pointer leads to, when it is usable. */
+  async follow(name: string, which: string): Promise<PythonEnvironment | undefined> {
+    const pointer = await this.readPointer(name, which);
+    if (pointer === undefined) return undefined;
+    const directory = join(this.#layout.environment(name), pointer.directory);
+    const opened = await this.open(name, directory);
+    if ("environment" in opened) return opened.environment;
+    this.#context.logger.warn("An environment must be made again", directory, opened.problem);
+    return undefined;
+  }
+
+  /** The environment of a specification, made the current one of its name. */
+  async hit(name: string, specHash: string): Promise<PythonEnvironment | undefined> {
+    const environment = await this.follow(name, specHash);
+    if (environment === undefined) return undefined;
+    const current = await this.readPointer(name, "current");
+    if (current?.directory !== basename(environment.path)) {
+      const pointer = await this.readPointer(name, specHash);
+      if (pointer !== undefined) await this.writePointer(name, "current", pointer);
+    }
+    return environment;
+  }
+
+  /** Publishes a finished directory: the pointer of its specification, then that of the name. */
+  async publish(
+    name: string,
+    directory: string,
+    specHash: string,
+    specification: Specification,
+  ): Promise<void> {
+    const pointer: Pointer = { schema: 1, directory: basename(directory), specHash, specification };
+    await this.writePointer(name, specHash, pointer);
+    await this.writePointer(name, "current", pointer);
+  }
+
+  /** The names of all environments that have a pointer. */
+  async names(): Promise<string[]> {
+    const names = await listIfThere(this.#context.io, this.#layout.environments);
+    const there = await Promise.all(names.map(async (name) => {
+      const pointer = join(this.#layout.environments, name, "current.json");
+      return await statIfThere(this.#context.io, pointer) !== undefined;
+    }));
+    return names.filter((_name, index) => there[index]);
+  }
+
+  /**
+   * Removes what was never finished and whose maker is gone. Only for the holder of the name's lock.
+   *
+   * Each is renamed into the trash before it is deleted, so that a slow maker can never publish one that is half gone.
+   */
+  async sweep(name: string): Promise<void> {
+    const { io } = this.#context;
+    const root = this.#layout.environment(name);
+    for (const entry of await listIfThere(io, root)) {
+      const path = join(root, entry);
+      if (entry.endsWith(".tmp")) await removeIfThere(io, path);
+      if (!isDirectoryName(entry)) continue;
+      if (await readMarker(io, path, "environment") !== undefined) continue;
+      if (await isAbandoned(this.#context, `${path}.own`)) await this.discard(path);
+    }
+  }
+
+  /** Deletes an environment's directory and what lies beside it. */
+  async discard(directory: string): Promise<void> {
+    await moveToTrash(this.#context, directory);
+    for (const suffix of [".own", ".verified"]) await removeIfThere(this.#context.io, directory + suffix);
+  }
+
+  /** The directories of a name, finished or not. */
+  async directories(name: string): Promise<string[]> {
+    const root = this.#layout.environment(name);
+    return (await listIfThere(this.#context.io, root)).filter(isDirectoryName).map((entry) =>
+      join(root, entry)
+    );
+  }
+}
+
+function isDirectoryName(entry: string): boolean {
+  return /^[0-9a-f]{16}-[0-9a-f]{8}$/.test(entry);
+}
+
+function toEnvironment(
+  name: string,
+  path: string,
+  python: string,
+  marker: Marker<EnvironmentDetails>,
+): PythonEnvironment {
+  const { runtime, specification } = marker.details;
+  return {
+    name,
+    path,
+    python,
+    version: runtime.version,
+    runtime,
+    specHash: marker.sha256,
+    requirements: specification.requirements,
+  };
+}
+
+/** Moves a path into the trash, where it is deleted: it is gone from its place at once, or not at all. */
+export async function moveToTrash(context: Context, path: string): Promise<void> {
+  const { io } = context;
+  const layout = new Layout(context.home);
+  await io.mkdir(layout.trash, { recursive: true, mode: 0o700 });
+  const target = join(layout.trash, crypto.randomUUID());
+  try {
+    await io.rename(path, target);
+  } catch (error) {
+    if (isNotFound(error)) return;
+    throw error;
+  }
+  await io.syncDirectory(dirname(path));
+  await removeIfThere(io, target);
+}

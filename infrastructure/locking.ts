@@ -1,0 +1,146 @@
+/**
+ * Locks by the file system (`flock`): freed by the kernel when a process ends in any way, so there are no stale ones,
+ * no process ids and no clocks.
+ *
+ * Correctness never depends on a lock, only efficiency does: where the file system has none, work goes on without.
+ *
+ * @module
+ */
+
+import { EnvironmentError } from "../core/errors.ts";
+import type { Context } from "./context.ts";
+import type { IoFile } from "./io.ts";
+import { isLockUnsupported, isNotFound, mapIoError } from "./io_errors.ts";
+import { statIfThere } from "./files.ts";
+
+/** A lock that is held, or the permission to go on where there are none. */
+export interface HeldLock extends Disposable {
+  /** Whether it is really held; false where the file system has no locks. */
+  readonly exclusive: boolean;
+}
+
+/** How long a lock is waited for, as uv does. */
+export const LOCK_DEADLINE_MS = 300_000;
+
+/** How a lock is waited for. */
+export interface LockOptions {
+  /** Ends the waiting, and rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** How long it is waited for. @default {300000} */
+  readonly deadlineMs?: number | undefined;
+  /** Asked at each turn of waiting; true ends it, since what was waited for is there. */
+  readonly until?: () => Promise<boolean>;
+}
+
+class FileLock implements HeldLock {
+  readonly exclusive: boolean;
+  readonly #file: IoFile | undefined;
+
+  constructor(file: IoFile | undefined) {
+    this.#file = file;
+    this.exclusive = file !== undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.#file?.close();
+  }
+}
+
+async function openLock(context: Context, path: string): Promise<IoFile> {
+  try {
+    return await context.io.open(path, { read: true, write: true, create: true, mode: 0o600 });
+  } catch (error) {
+    throw mapIoError(`open lock file "${path}"`, error);
+  }
+}
+
+/**
+ * Takes the lock of a file that is never deleted, waiting for its holder. Gives undefined when `until` came true.
+ */
+export async function lock(
+  context: Context,
+  path: string,
+  options: LockOptions = {},
+): Promise<HeldLock | undefined> {
+  const deadlineMs = options.deadlineMs ?? LOCK_DEADLINE_MS;
+  const start = performance.now();
+  const file = await openLock(context, path);
+  try {
+    while (true) {
+      options.signal?.throwIfAborted();
+      if (await file.tryLock()) return new FileLock(file);
+      if (await options.until?.() === true) break;
+      if (performance.now() - start > deadlineMs) {
+        throw new EnvironmentError(
+          `Cannot lock "${path}": another process has held it for ${deadlineMs} ms`,
+          {
+            hint: "It may be downloading or installing: wait for it, or end it.",
+          },
+        );
+      }
+      await pause(20 + Math.random() * 30, options.signal);
+    }
+  } catch (error) {
+    file.close();
+    if (!isLockUnsupported(error)) throw error;
+    context.logger.warn("The file system has no locks: going on without", path);
+    return new FileLock(undefined);
+  }
+  file.close();
+  return undefined;
+}
+
+/** Waits; rejects with the signal's reason as soon as it is aborted. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
+    const abort = (): void => {
+      clearTimeout(timer);
+      reject(signal!.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", abort);
+      resolve();
+    }, ms);
+    signal?.addEventListener("abort", abort, { once: true });
+  });
+}
+
+/** Says "somebody works on this" to those who clean up, for as long as it is held. */
+export async function own(context: Context, path: string): Promise<HeldLock> {
+  while (true) {
+    const file = await openLock(context, path);
+    try {
+      // A cleaner may hold it for a moment, or have removed the file between our opening and our locking.
+      if (await file.tryLock() && await statIfThere(context.io, path) !== undefined) {
+        return new FileLock(file);
+      }
+    } catch (error) {
+      file.close();
+      if (!isLockUnsupported(error)) throw error;
+      return new FileLock(undefined);
+    }
+    file.close();
+    await pause(5);
+  }
+}
+
+/** Whether nobody holds `path` any more. False where that cannot be known. */
+export async function isAbandoned(context: Context, path: string): Promise<boolean> {
+  let file: IoFile;
+  try {
+    file = await context.io.open(path, { read: true, write: true });
+  } catch (error) {
+    // Its owner makes this file first, so without it there is no owner.
+    if (isNotFound(error)) return true;
+    throw error;
+  }
+  try {
+    return await file.tryLock();
+  } catch (error) {
+    if (!isLockUnsupported(error)) throw error;
+    return false;
+  } finally {
+    file.close();
+  }
+}

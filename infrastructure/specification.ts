@@ -1,0 +1,101 @@
+/**
+ * What an environment is made from, in one canonical form whose hash names it.
+ *
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import { redactUrl } from "./child.ts";
+import type { IndexSettings } from "./index_settings.ts";
+import type { InstallerChoice } from "./packages.ts";
+import type { ProgressListener } from "./progress_events.ts";
+
+/** What an environment is to be. */
+export interface EnvironmentSpec {
+  /** Its name. @default {one made from its content, or `admin` when nothing else is given} */
+  readonly name?: string;
+  /** The Python that it is made from: a request or a path. @default {the default runtime} */
+  readonly python?: string;
+  /** Requirements, such as `numpy>=2`. */
+  readonly packages?: readonly string[];
+  /** Paths of requirements files. */
+  readonly requirementsFiles?: readonly string[];
+  /** The path of a `pyproject.toml` whose dependencies are wanted. */
+  readonly pyproject?: string;
+  /** The optional dependencies of `pyproject` that are wanted. */
+  readonly extras?: readonly string[];
+  /** The text of a lock: every package with version and hashes, and nothing else is installed. */
+  readonly lock?: string;
+  /** Versions that are kept where a package is needed at all, as requirements. */
+  readonly constraints?: readonly string[];
+  /** Whether pip itself is put into the environment. @default {false; true for `admin`} */
+  readonly pip?: boolean;
+  /** Whether packages may be built from source, which runs code of theirs. @default {false} */
+  readonly sourceBuilds?: boolean;
+  /** Who installs: never part of what the environment is. @default {"auto"} */
+  readonly installer?: InstallerChoice;
+}
+
+/** How {@linkcode EnvironmentSpec} is made true. */
+export interface EnsureOptions extends EnvironmentSpec {
+  /** Ends the work, and rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** Told of progress. */
+  readonly onProgress?: ProgressListener;
+}
+
+/** The canonical form: equal ones are the same environment. */
+export interface Specification {
+  /** A request or a path. */
+  readonly python: string;
+  /** Sorted, each once. */
+  readonly requirements: readonly string[];
+  /** Sorted, each once. */
+  readonly constraints: readonly string[];
+  /** Whether the requirements are a lock. */
+  readonly locked: boolean;
+  /** Whether the requirements are all there is to install. */
+  readonly withoutDependencies: boolean;
+  /** Whether pip is in it. */
+  readonly pip: boolean;
+  /** Whether packages may be built from source. */
+  readonly sourceBuilds: boolean;
+  /** Where packages come from, without credentials. */
+  readonly index: string;
+}
+
+/** A requirement in the form in which it is compared: trimmed, without needless white space. */
+export function canonicalRequirement(text: string): string {
+  const [requirement, marker] = text.trim().split(/\s*;\s*/, 2) as [string, string | undefined];
+  if (/[@/\\]|^-/.test(requirement) || /--hash/.test(text)) return text.trim();
+  const tight = requirement.replace(/\s+/g, "");
+  return marker === undefined ? tight : `${tight}; ${marker.trim()}`;
+}
+
+/** Sorts, and leaves out what is there twice. */
+export function canonicalRequirements(lines: readonly string[]): string[] {
+  return [...new Set(lines.map(canonicalRequirement).filter((line) => line !== ""))].sort();
+}
+
+/** The name of a package as it is compared: `Foo.Bar_baz` is `foo-bar-baz`. */
+export function normalizePackageName(name: string): string {
+  return name.toLowerCase().replace(/[-_.]+/g, "-");
+}
+
+/** The normalized package name of a requirement line; undefined for an option or a bare path. */
+export function packageOf(requirement: string): string | undefined {
+  const match = /^([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[|[<>=!~;@]|\s|$)/.exec(requirement.trim());
+  return match === null ? undefined : normalizePackageName(match[1]!);
+}
+
+/** The text of index settings that goes into a specification. */
+export function indexKey(settings: IndexSettings): string {
+  const { certificates: _c, timeoutSeconds: _t, trustedHosts: _h, ...where } = settings;
+  return redactUrl(JSON.stringify(where));
+}
+
+/** The hash that names a specification on a platform. */
+export function hashSpecification(specification: Specification, platform: string): string {
+  const fields = Object.entries(specification).sort(([a], [b]) => a < b ? -1 : 1);
+  return createHash("sha256").update(JSON.stringify([1, platform, fields])).digest("hex");
+}
