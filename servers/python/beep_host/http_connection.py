@@ -12,14 +12,16 @@ from time import monotonic, sleep
 
 from beep_host.http_exchange import Exchange
 from beep_host.http_parser import HttpError, RequestHead, RequestParser
-from beep_host.http_policy import API_PREFIX, FRAMES_PATH, HEALTH_PATH
+from beep_host.http_policy import FRAMES_PATH, HEALTH_PATH
+from beep_host.json_api import HEALTH, error_body, hand_over
+from beep_host.peer_watch import WATCH_AFTER_SECONDS, PeerGone, PeerWatch
 
 # Reads of 128 KiB and more make the allocator map fresh memory each time (docs/PROTOCOL.md, "Reading").
 _READ_BYTES = 64 * 1024
 # Below this it is cheaper to copy buffers together than to send them apart.
 _JOIN_BYTES = 64 * 1024
-# A call that takes longer is worth the system calls that notice its client's end.
-_WATCH_AFTER_SECONDS = 0.05
+# A client that keeps the order of its calls may send the next ones when it sees that these were taken.
+_HEAD_AFTER_SECONDS = 0.005
 # How long answers of one batch wait for each other.
 _GATHER_SECONDS = 0.001
 # What is read and dropped after a refusal, so that the peer reads the answer instead of a reset.
@@ -35,11 +37,6 @@ REASONS = {
 }
 _JSON_FIELDS = b"Content-Type: application/json\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
 _FRAMES_FIELDS = b"Content-Type: application/x-beep-frames\r\n"
-HEALTH = b'{"status":"ok"}'
-
-
-class PeerGone(Exception):
-    """The peer ended or broke the connection: there is nobody to tell."""
 
 
 class HttpConnection:
@@ -55,7 +52,7 @@ class HttpConnection:
         self._parser = RequestParser(self._limits.max_head_bytes, self._limits.max_body_bytes)
         self._is_timed = True
         self._is_ending = False
-        self._alarm = None  # the socket pair that wakes a watch, made by the first one
+        self._watch = PeerWatch(sock)
 
     def run(self) -> None:
         """Serves requests until either side ends the connection. The body of the connection's thread."""
@@ -82,10 +79,8 @@ class HttpConnection:
             pass  # it ended by itself
 
     def _close(self) -> None:
+        self._watch.close()
         self._socket.close()
-        if self._alarm is not None:
-            for end in self._alarm:
-                end.close()
 
     # -- reading
 
@@ -189,45 +184,55 @@ class HttpConnection:
     # -- answering
 
     def _answer_frames(self, head: RequestHead, body: bytes | bytearray) -> None:
-        from beep_host import http_frames
+        from beep_host.http_frames import hand_over as hand_over_frames
 
-        exchange, calls = http_frames.hand_over(self._server.server, head, body, self._limits)
-        self._send_exchange(head, exchange, calls, _FRAMES_FIELDS)
-
-    def _answer_command(self, head: RequestHead, body: bytes | bytearray) -> None:
-        from beep_host import json_api
-
-        reply = json_api.hand_over(self._server.server, head, body)
-        if not reply.wait(_WATCH_AFTER_SECONDS):
-            self._watch(reply, reply.cancel if b"cancelOnDisconnect=1" in head.query else None)
-        status, text = reply.answer()
-        self._send_json(head, status, text)
-
-    def _send_exchange(self, head: RequestHead, exchange: Exchange, calls, fields: bytes) -> None:  # noqa: ANN001
-        cancel = calls.cancel if b"cancelOnDisconnect=1" in head.query else None
-        is_started = False
+        server = self._server
+        exchange, cancel = hand_over_frames(server.server, server.sessions, head, body, self._limits.max_buffered_bytes)
         try:
-            while True:
-                if not exchange.is_done and not exchange.wait(_WATCH_AFTER_SECONDS):
-                    self._watch(exchange, cancel)
-                exchange.gather(_GATHER_SECONDS)
-                buffers, is_last = exchange.take()
-                if not is_started and is_last:
-                    size = sum([len(buffer) for buffer in buffers])
-                    self._send(self._head(head, 200, fields + b"Content-Length: %d\r\n" % size), *buffers)
-                    return
-                if not is_started:
-                    is_started = True
-                    self._send(self._stream_head(head, fields), *self._chunk(head, buffers, is_last))
-                else:
-                    self._send(*self._chunk(head, buffers, is_last))
-                if is_last:
-                    return
+            self._send_exchange(head, exchange)
         except (PeerGone, OSError):
             exchange.abandon()
-            if cancel is not None and not exchange.is_done:
+            if b"cancelOnDisconnect=1" in head.query and not exchange.is_done:
                 cancel()
             raise
+
+    def _send_exchange(self, head: RequestHead, exchange: Exchange) -> None:
+        if not exchange.is_done and not exchange.wait(_HEAD_AFTER_SECONDS):
+            self._send(self._stream_head(head))
+            is_started = True
+        else:
+            is_started = False
+        while True:
+            if not exchange.is_done and not exchange.wait(WATCH_AFTER_SECONDS):
+                self._feed_ahead(self._watch.wait(exchange))
+            exchange.gather(_GATHER_SECONDS)
+            buffers, is_last = exchange.take()
+            if is_started:
+                self._send(*self._chunk(head, buffers, is_last))
+            elif is_last:
+                size = sum([len(buffer) for buffer in buffers])
+                self._send(self._head(head, 200, _FRAMES_FIELDS + b"Content-Length: %d\r\n" % size), *buffers)
+            else:
+                is_started = True
+                self._send(self._stream_head(head), *self._chunk(head, buffers, is_last))
+            if is_last:
+                return
+
+    def _answer_command(self, head: RequestHead, body: bytes | bytearray) -> None:
+        reply = hand_over(self._server.server, self._server.sessions, head, body)
+        if not reply.wait(WATCH_AFTER_SECONDS):
+            try:
+                self._feed_ahead(self._watch.wait(reply))
+            except PeerGone:
+                if b"cancelOnDisconnect=1" in head.query:
+                    reply.cancel()
+                raise
+            reply.wait()
+        self._send_json(head, reply.status, reply.text)
+
+    def _feed_ahead(self, data: bytes) -> None:
+        if data:
+            self._parser.feed(data)
 
     def _send_json(self, head: RequestHead, status: int, text: bytes, length: int | None = None) -> None:
         size = len(text) if length is None else length
@@ -240,11 +245,11 @@ class HttpConnection:
             fields += b"Connection: keep-alive\r\n"
         return b"HTTP/1.1 %d %s\r\n%s\r\n" % (status, REASONS[status], fields)
 
-    def _stream_head(self, head: RequestHead, fields: bytes) -> bytes:
+    def _stream_head(self, head: RequestHead) -> bytes:
         if head.minor_version == 1:
-            return self._head(head, 200, fields + b"Transfer-Encoding: chunked\r\n")
+            return self._head(head, 200, _FRAMES_FIELDS + b"Transfer-Encoding: chunked\r\n")
         self._is_ending = True  # HTTP/1.0 has no chunks: the end of the connection ends the body
-        return self._head(None, 200, fields)
+        return self._head(None, 200, _FRAMES_FIELDS)
 
     def _chunk(self, head: RequestHead, buffers: list, is_last: bool) -> list:
         if head.minor_version == 0:
@@ -273,8 +278,6 @@ class HttpConnection:
             self._socket.sendall(b"".join(small))
 
     def _refuse(self, error: HttpError) -> None:
-        from beep_host.json_api import error_body
-
         if error.status == 401:
             # Makes guessing slow; only ever on a connection that is not trusted, on its own thread.
             self._server.count_refused_token()
@@ -303,54 +306,3 @@ class HttpConnection:
             if not data:
                 return
             dropped += len(data)
-
-    # -- waiting
-
-    def _watch(self, awaited, cancel) -> None:  # noqa: ANN001 - an Exchange or a Reply; a callable or None
-        """Waits for something to send and for the peer's end, whichever comes first."""
-        import select
-
-        if self._alarm is None:
-            import socket
-
-            self._alarm = socket.socketpair()
-        bell, ear = self._alarm
-        try:
-            if awaited.notify(lambda: bell.send(b"\0")):
-                return
-            watched = [ear, self._socket]
-            while True:
-                # poll, not select, where there is one: a descriptor may be beyond what select can hold.
-                ready = _wait_readable(select, watched)
-                if ear in ready:
-                    return
-                data = self._socket.recv(_READ_BYTES)
-                if not data:
-                    if cancel is not None:
-                        cancel()
-                    awaited.abandon()
-                    raise PeerGone
-                # The next request, sent ahead. What follows it is read in its turn.
-                self._parser.feed(data)
-                watched = [ear]
-        finally:
-            awaited.notify(None)
-            self._drain(ear)
-
-    def _drain(self, ear) -> None:  # noqa: ANN001 - socket.socket
-        ear.setblocking(False)
-        try:
-            ear.recv(16)
-        except BlockingIOError:
-            pass  # it was not rung
-        ear.setblocking(True)
-
-
-def _wait_readable(select, sockets: list) -> list:  # noqa: ANN001 - the module, imported when first needed
-    if not hasattr(select, "poll"):
-        return select.select(sockets, [], [])[0]
-    poll = select.poll()
-    for sock in sockets:
-        poll.register(sock.fileno(), select.POLLIN)
-    found = {descriptor for descriptor, _ in poll.poll()}
-    return [sock for sock in sockets if sock.fileno() in found]

@@ -9,6 +9,7 @@ from beep_host.execution import Call, check_request
 from beep_host.frames import MAX_FRAME_PARTS
 from beep_host.http_exchange import Exchange
 from beep_host.http_parser import HttpError, RequestHead
+from beep_host.json_text import loads
 from beep_host.protocol import PROTOCOL_VERSION, SESSION_HEADER
 from beep_host.replies import FrameReply, dumps
 
@@ -16,7 +17,9 @@ _PREFIX = Struct("<II")
 _SESSION_FIELD = SESSION_HEADER.encode()
 
 
-def hand_over(server: object, head: RequestHead, body: bytes | bytearray, max_buffered_bytes: int) -> tuple:
+def hand_over(
+    server: object, sessions: object, head: RequestHead, body: bytes | bytearray, max_buffered_bytes: int
+) -> tuple:
     """Hands the body's calls to their sessions; gives the exchange that collects their answers, and `cancel`."""
     requests = [(check(json), parts) for json, parts in split_frames(body)]
     if not requests:
@@ -25,14 +28,16 @@ def hand_over(server: object, head: RequestHead, body: bytes | bytearray, max_bu
     exchange = Exchange(sum([request[1] != "resume" for request, _ in requests]), max_buffered_bytes)
     reply = FrameReply(exchange)
     if requests[0][0][1] == "hello":
-        _open(server, requests, exchange)
+        _open(server, sessions, requests, exchange)
         return exchange, _nothing
-    client = _client_of(server, head)
+    client = _client_of(sessions, head)
     calls = []
     for (call_id, operation, args, options), parts in requests:
         if call_id > client.last_read:
             client.last_read = call_id
         calls.append(client.start(Call(call_id, operation, args, parts, options, reply)))
+    if client.is_closed:  # one of the calls was its own end
+        sessions.end(client)
     return exchange, lambda: _cancel(server, calls)
 
 
@@ -68,19 +73,15 @@ def split_frames(body: bytes | bytearray) -> list[tuple[bytes, list]]:
     return frames
 
 
-def check(text: bytes) -> tuple:
+def check(json: bytes) -> tuple:
     """The fields of a request, from its JSON."""
-    import json
-
     try:
-        return check_request(json.loads(text))
+        return check_request(loads(json))
     except HostError as error:
-        raise HttpError(400, "protocol", error.message) from None
-    except (ValueError, RecursionError) as error:
-        raise HttpError(400, "protocol", f"Cannot read frame: its JSON is broken: {error}") from None
+        raise HttpError(400, error.code, error.message) from None
 
 
-def _open(server: object, requests: list, exchange: Exchange) -> None:
+def _open(server: object, sessions: object, requests: list, exchange: Exchange) -> None:
     (call_id, _, args, _), _ = requests[0]
     if len(requests) > 1 or len(args) != 1 or type(args[0]) is not dict:
         raise HttpError(400, "protocol", "Cannot greet: hello takes one object and comes alone")
@@ -92,20 +93,18 @@ def _open(server: object, requests: list, exchange: Exchange) -> None:
         )
         exchange.reply(dumps([call_id, "error", error.payload()]))
         return
-    client = server.open_client()
+    client = sessions.open()
     exchange.reply(dumps([call_id, "ok", server.welcome(client)]))
 
 
-def _client_of(server: object, head: RequestHead) -> object:
+def _client_of(sessions: object, head: RequestHead) -> object:
     name = head.headers.get(_SESSION_FIELD)
     if name is None:
         raise HttpError(400, "protocol", f"Cannot take calls: the header {SESSION_HEADER} is missing; say hello first")
     try:
-        client = server.find_client(name.decode("latin-1"))
+        return sessions.find(name.decode("latin-1"))
     except HostError as error:
         raise HttpError(404, error.code, error.message, hint=error.hint) from None
-    client.touch()
-    return client
 
 
 def _cancel(server: object, calls: list) -> None:

@@ -15,6 +15,8 @@ from beep_host.frames import DEFAULT_MAX_FRAME_BYTES
 from beep_host.http_connection import HttpConnection
 from beep_host.http_parser import HttpError
 from beep_host.http_policy import HttpPolicy
+from beep_host.http_sessions import HttpSessions
+from beep_host.json_api import COMMANDS
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -55,6 +57,7 @@ class HttpServer:
         """Binds and listens; port 0 takes a free one, see `address`. Raises `OSError` when the address cannot be had."""
         self.server = server
         self.limits = limits or HttpLimits()
+        self.sessions = HttpSessions(server)
         self.refused_tokens = 0
         self._lock = allocate_lock()
         self._connections: list[HttpConnection] = []  # in the order of their coming
@@ -74,8 +77,6 @@ class HttpServer:
         name = self._listener.getsockname()
         self.port = name[1]
         self.address = f"http://[{name[0]}]:{self.port}" if ":" in name[0] else f"http://{name[0]}:{self.port}"
-        from beep_host.json_api import COMMANDS
-
         self.policy = HttpPolicy(
             self.port, server.token if server.auth else None, allowed_hosts, allowed_origins,
             [name.replace("_", "-") for name in COMMANDS if name != "ping"],
@@ -95,6 +96,7 @@ class HttpServer:
         except OSError:
             pass  # some systems refuse it for a listening socket; closing wakes accept() there
         self._listener.close()
+        self.sessions.close()
         for connection in connections:
             connection.interrupt()
 
