@@ -34,9 +34,10 @@ for (const python of pythons) {
   });
 }
 
-Deno.test({
-  name: "Python unit tests need a CPython on this machine",
-  // On a machine without Python the report then shows one ignored test that says why.
-  ignore: pythons.length === 0,
-  fn: () => assert(pythons.length > 0),
-});
+if (pythons.length === 0) {
+  Deno.test({
+    name: "Python unit tests (ignored: this machine has no supported CPython)",
+    ignore: true,
+    fn: () => {},
+  });
+}
