@@ -43,6 +43,7 @@ class Call:
         "args",
         "cancel_requested",
         "client",
+        "depth",
         "done",
         "finished",
         "id",
@@ -52,6 +53,7 @@ class Call:
         "operation",
         "options",
         "outer",
+        "output",
         "parts",
         "raised",
         "reply",
@@ -76,6 +78,10 @@ class Call:
         self.raised = 0
         self.thread = 0
         self.outer: Call | None = None
+        # How many calls of the other language this one is nested in.
+        self.depth = 0
+        # What it has written and is kept back, see `output.py`.
+        self.output: dict | None = None
         # Made only when somebody wants to stop the call or wait for it.
         self.lock = None
         self.done = None
@@ -88,11 +94,15 @@ class Call:
 
     def finish(self, value: object) -> None:
         """Gives the client the result."""
+        if self.output is not None:
+            output.flush_call(self)
         self._ended()
         self.reply.finish(self, value)
 
     def fail(self, error: BaseException) -> None:
         """Gives the client the error."""
+        if self.output is not None:
+            output.flush_call(self)
         self._ended()
         self.reply.fail(self, error)
 
@@ -125,7 +135,10 @@ def run_call(call: Call, state: ThreadState) -> None:
     value = error = None
     try:
         try:
-            call.outer = state.running
+            outer = state.running
+            if outer is not None:
+                call.outer = outer
+                call.depth = outer.depth + 1
             call.thread = state.ident
             state.running = call
             current_call.set(call)
@@ -210,6 +223,8 @@ def cancel(call: Call, grace_s: float) -> str:
 
 
 def _interrupt_once(call: Call) -> None:
+    if call.client.invocations:
+        callbacks.abandon(call.client, call)
     stop = call.stop
     if stop is not None:
         stop()
@@ -274,3 +289,7 @@ def check_request(message: object) -> tuple[int, str, list, dict]:
         if type(call_id) is int and type(operation) is str and type(args) is list and type(options) is dict:
             return call_id, operation, args, options
     raise ProtocolError("Cannot read request: it is not [id, operation, args] or [id, operation, args, options]")
+
+
+# At the end, since both need `current_call`.
+from beep_host import callbacks, output  # noqa: E402

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import sys
+from _thread import get_ident
 from _socket import AF_UNIX, SOCK_STREAM, SOL_SOCKET
 from _socket import socket as Socket
 
+from beep_host.callbacks import abandon
 from beep_host.connection import FrameConnection
 from beep_host.errors import (
     AuthenticationError,
@@ -25,7 +27,7 @@ from beep_host.handshake import matches, new_secret, proof
 from beep_host.json_text import loads
 from beep_host.protocol import PIPE_MAGIC, PROTOCOL_VERSION
 from beep_host.replies import FrameReply, dumps
-from beep_host.sessions import IMMEDIATE
+from beep_host.sessions import IMMEDIATE, is_nested
 
 # Who has not proved anything gets little room and little time.
 _HANDSHAKE_BYTES = 64 * 1024
@@ -209,12 +211,16 @@ class SessionLane:
         self.connection = connection
         self.reply = FrameReply(connection)
         self.deferred: list[Call] = []
+        self.state: ThreadState | None = None
+        # A pipe of our own that wakes the thread out of its waiting for a callback; made by the first one.
+        self._wake_read = self._wake_write = -1
 
     def serve(self, state: ThreadState) -> None:
         """Reads and runs until the connection ends. Never raises."""
         client = self.client
-        client.lane = self
-        client.lane_state = state
+        client.session.thread_ident = state.ident
+        client.session.waiter = self
+        self.state = state
         try:
             client.session.context.run(self._loop, state)
         except HostError as error:
@@ -228,6 +234,9 @@ class SessionLane:
         self.admission.leave()
         self.client.close()
         self.client.session.ended()
+        if self._wake_read >= 0:
+            os.close(self._wake_read)
+            os.close(self._wake_write)
 
     def _loop(self, state: ThreadState) -> None:
         connection = self.connection
@@ -245,6 +254,38 @@ class SessionLane:
                 call = None
             while self.deferred:
                 run_call(self.deferred.pop(0), state)
+
+    def wake(self) -> None:
+        """Makes `wait` look at its invocation; called from any thread."""
+        if get_ident() != self.state.ident:
+            os.write(self._wake_write, b"x")
+
+    def wait(self, invocation: object) -> None:
+        """Goes on reading: runs nested what the client's function calls, and keeps everything else for later."""
+        import select
+
+        if self._wake_read < 0:
+            self._wake_read, self._wake_write = os.pipe()
+        connection = self.connection
+        poll = select.poll()
+        poll.register(connection.sock.fileno(), select.POLLIN)
+        poll.register(self._wake_read, select.POLLIN)
+        while invocation.answer is None:
+            frame = connection.decoder.next()
+            if frame is not None:
+                call = self.read_call(frame)
+                frame = None
+                if call is not None:
+                    if is_nested(call, self.state):
+                        run_call(call, self.state)
+                    else:
+                        self.deferred.append(call)
+                continue
+            ready = [fd for fd, _ in poll.poll()]
+            if self._wake_read in ready:
+                os.read(self._wake_read, 64)
+            elif not connection.read():
+                abandon(self.client)
 
     def read_call(self, frame: tuple[bytes, list]) -> Call | None:
         """The call of a frame, entered and ready to be run here; None when it was answered or handed on."""

@@ -17,6 +17,8 @@ class FrameReply:
 
     def finish(self, call: object, value: object) -> None:
         """The result."""
+        if call.client.dropped:
+            self._tell_dropped(call.client)
         kind = type(value)
         if kind is int and -0x1FFFFFFFFFFFFF <= value <= 0x1FFFFFFFFFFFFF and "result" not in call.options:
             self.sink.reply(b'[%d,"ok",%d]' % (call.id, value), ())
@@ -27,7 +29,7 @@ class FrameReply:
         if call.operation not in _WITH_VALUE:
             self.sink.reply(dumps([call.id, "ok", value]), ())
             return
-        word, json, parts = values.encode(value, call.options.get("result", "auto"), Handles(call.session))
+        word, json, parts = values.encode(value, call.options.get("result", "auto"), call.session)
         if word == "ok":
             self.sink.reply(b'[%d,"ok",%b]' % (call.id, json), ())
         elif word == "packed":
@@ -39,22 +41,16 @@ class FrameReply:
         """The error."""
         self.sink.reply(dumps([call.id, "error", error_payload(error)]), ())
 
+    def _tell_dropped(self, client: object) -> None:
+        """Which of the client's functions Python has let go of since the last time."""
+        ids = []
+        while client.dropped:
+            ids.append(client.dropped.pop())
+        self.sink.event(dumps([0, "dropped", ids]), ())
+
     def event(self, call: object, kind: str, value: object) -> None:
         """Something before the reply."""
         self.sink.event(dumps([call.id, kind, value]), ())
-
-
-class Handles:
-    """What `values.encode` needs of a session: a place for objects that have no image."""
-
-    __slots__ = ("session",)
-
-    def __init__(self, session: object) -> None:
-        self.session = session
-
-    def new_handle(self, value: object) -> tuple[int, str]:
-        """Holds an object and gives its id and the name of its type."""
-        return self.session.handles.add(value)
 
 
 def dumps(value: object) -> bytes:

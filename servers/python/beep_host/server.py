@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from _thread import allocate_lock, start_new_thread
+from time import monotonic
 
 from beep_host import execution
 from beep_host.admission import Admissions
@@ -73,6 +74,25 @@ class Server:
         with self._lock:
             self._clients.pop(client.session_id, None)
 
+    def end_idle_clients(self) -> None:
+        """Ends, for as long as the server lives, clients over HTTP that made no request for `sessionIdleMs`. They have
+        no connection whose end would tell that they are gone. A thread of its own."""
+        idle_s = self.limits.session_idle_ms / 1000
+        # A lock that is never free: waiting for it is a wait that the end of the server need not break (daemon).
+        forever = allocate_lock()
+        forever.acquire()
+        while True:
+            now = monotonic()
+            oldest = now
+            for client in self.clients:
+                if client.running:
+                    client.touch()
+                elif now - client.touched >= idle_s:
+                    client.close()
+                else:
+                    oldest = min(oldest, client.touched)
+            forever.acquire(timeout=max(oldest + idle_s - now, 0.05))
+
     def welcome(self, client: Client) -> dict:
         """What a client is told when it is let in."""
         return {"session": client.session_id, **server_info()}
@@ -104,10 +124,6 @@ class Server:
                 request.finish(outcome)
 
         start_new_thread(run, ())
-
-    def resume(self, client: Client, invocation: int, kind: str, value: object, parts: list, options: dict) -> None:
-        """Brings the answer of one of the client's functions to the thread that waits for it."""
-        raise ArgumentError(f"Cannot resume invocation {invocation}: nobody waits for it")
 
     def stats(self) -> dict:
         """Counters, for people who look after servers."""
@@ -175,7 +191,7 @@ def main() -> None:
     # threading takes the thread that imports it first for the main one, so it must be this one.
     import threading  # noqa: F401
 
-    from beep_host import process
+    from beep_host import output, process
     from beep_host.json_text import loads
 
     line = process.read_bootstrap_line()
@@ -188,6 +204,7 @@ def main() -> None:
         process.arm_lifeline(lifeline, server.close)
         _take_signals(server)
         process.set_switch_interval()
+        output.install()
         address = _listen(server, bootstrap)
     except HostError as error:
         ready.fail(error.payload())
@@ -265,6 +282,7 @@ def _listen(server: Server, bootstrap: dict) -> str:
         )
         server.on_close.append(http.close)
         http.start()
+        start_new_thread(server.end_idle_clients, ())
         return http.address
     raise ArgumentError(f"Cannot start server: transport {transport!r} is unknown")
 

@@ -13,8 +13,10 @@ import sys
 from _thread import allocate_lock, get_ident
 from contextvars import Context
 from itertools import count
+from time import monotonic
 
 from beep_host import execution
+from beep_host.callbacks import ClientGoneError, HostFunction, abandon
 from beep_host.errors import ArgumentError, CallCancelled, LimitError, StaleHandle
 from beep_host.execution import Call, ThreadState, run_call
 from beep_host.objects import HandleTable
@@ -29,8 +31,13 @@ IMMEDIATE = frozenset(("ping", "cancel", "stats", "open_session", "close_session
 class Session:
     """A namespace, its handles and its thread."""
 
-    def __init__(self, server: object) -> None:
+    def __init__(self, client: object) -> None:
+        server = client.server
+        self.client = client
         self.server = server
+        # Which thread is the session's own, and how a callback waits on it: set when the thread begins.
+        self.thread_ident = 0
+        self.waiter: object | None = None
         self.handles = HandleTable(server.limits.max_handles)
         self.context = Context()
         self.module = _ModuleType(f"beep_session_{_next_session()}")
@@ -47,6 +54,18 @@ class Session:
     def handle(self, handle_id: int) -> object:
         """The object of a handle."""
         return self.handles.get(handle_id)
+
+    def function(self, function_id: int, is_async: bool) -> HostFunction:
+        """A callable for one of the client's functions."""
+        return HostFunction(self, function_id, is_async)
+
+    # What `values.encode` asks for.
+
+    def new_handle(self, value: object) -> tuple[int, str]:
+        """Holds an object and gives its id and the name of its type."""
+        return self.handles.add(value)
+
+    # The thread.
 
     def submit(self, call: Call) -> None:
         """Queues a call for the session's thread, which is started or claimed by the first."""
@@ -69,10 +88,15 @@ class Session:
 
     def _serve_queue(self, state: ThreadState) -> None:
         queue = self._queue
+        waiter = QueueWaiter(queue, state)
+        self.thread_ident = state.ident
+        self.waiter = waiter
         while True:
-            call = queue.get()
+            call = waiter.deferred.pop(0) if waiter.deferred else queue.get()
             if call is None:
                 return
+            if call is _WAKE:
+                continue
             run_call(call, state)
             # The loop's own variable must not keep the call's arguments alive until the next one.
             call = None
@@ -92,7 +116,7 @@ class Session:
         queue = self._queue
         while queue is not None and not queue.empty():
             call = queue.get()
-            if call is not None:
+            if call is not None and call is not _WAKE:
                 call.fail(CallCancelled("The call was cancelled: its session ended"))
         self.handles.clear()
         sys.modules.pop(self.module.__name__, None)
@@ -104,13 +128,63 @@ class Session:
         return self._queue is not None
 
 
+class QueueWaiter:
+    """How a session's thread that lives on a queue waits for a callback: it goes on taking from the queue."""
+
+    # The event goes out on the call's own answer.
+    reply = None
+
+    def __init__(self, queue: object, state: ThreadState) -> None:
+        self._queue = queue
+        self._state = state
+        self.deferred: list = []
+
+    def wake(self) -> None:
+        """Makes `wait` look at its invocation; called from any thread."""
+        self._queue.put(_WAKE)
+
+    def wait(self, invocation: object) -> None:
+        """Runs nested what the client's function calls, and keeps everything else for later."""
+        while invocation.answer is None:
+            call = self._queue.get()
+            if call is _WAKE:
+                continue
+            if call is not None and is_nested(call, self._state):
+                run_call(call, self._state)
+            else:
+                self.deferred.append(call)
+
+
+_WAKE = object()
+
+
+def is_nested(call: Call, state: ThreadState) -> bool:
+    """Whether a call was made by a function that a call running on this thread waits for."""
+    parent = call.options.get("parent")
+    if parent is None:
+        return False
+    running = state.running
+    while running is not None:
+        if running.id == parent and running.client is call.client:
+            return True
+        running = running.outer
+    return False
+
+
 class Client:
     """One backend, as the server sees it."""
 
     def __init__(self, server: object, session_id: str) -> None:
         self.server = server
         self.session_id = session_id
-        self.session = Session(server)
+        # Calls of the client's functions that wait for their answer, by their own number.
+        self.invocations: dict = {}
+        # Numbers of the client's functions that Python has let go of and the client was not told of yet.
+        self.dropped: list[int] = []
+        # Where events go that belong to no call's answer: a pipe's control lane.
+        self.control: object | None = None
+        self.touched = monotonic()
+        self.session = Session(self)
         self.labelled: dict[str, Session] = {}
         # Calls that have been read and have no reply yet, by id.
         self.running: dict[int, Call] = {}
@@ -156,6 +230,21 @@ class Client:
             self.cancelled.discard(call.id)
             raise CallCancelled("The call was cancelled before it ran")
 
+    def touch(self) -> None:
+        """Says that the client has just made a request."""
+        self.touched = monotonic()
+
+    def invoke_reply(self, call: Call | None, waiting: object | None) -> object:
+        """Where an `invoke` event goes: to the lane that the waiting thread reads, else to the control lane, else
+        into the answer of the call."""
+        if waiting is not None:
+            return waiting
+        if self.control is not None:
+            return self.control
+        if call is not None:
+            return call.reply
+        raise ClientGoneError("Cannot call function: no call of its client is running that could carry the question")
+
     def labelled_session(self, label: str) -> Session:
         """A further session by its label."""
         session = self.labelled.get(label)
@@ -169,6 +258,7 @@ class Client:
             if self.is_closed:
                 return
             self.is_closed = True
+        abandon(self)
         sessions = [self.session, *self.labelled.values()]
         self.labelled.clear()
         for call in list(self.running.values()):
@@ -216,7 +306,7 @@ class Client:
             raise LimitError(
                 f"Cannot open session: {len(self.labelled)} are open, maxSessions is {self.server.limits.max_sessions}"
             )
-        self.labelled[label] = Session(self.server)
+        self.labelled[label] = Session(self)
         call.finish(None)
 
     def _close_session(self, call: Call, label: str | None = None) -> None:
@@ -235,7 +325,12 @@ class Client:
         call.finish(None)
 
     def _resume(self, call: Call, invocation: int, kind: str, value: object) -> None:
-        self.server.resume(self, invocation, kind, value, call.parts, call.options)
+        waiting = self.invocations.get(invocation)
+        # One that nobody waits for any more was interrupted meanwhile.
+        if waiting is not None:
+            waiting.settle(kind, value, call.parts, "tagged" in call.options)
+        if call.id != 0:
+            call.finish(None)
 
 
 _IMMEDIATE_ANSWERS = {
