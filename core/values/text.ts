@@ -1,0 +1,39 @@
+/**
+ * Strings as bytes that may hold lone surrogates (WTF-8), as Python writes them.
+ *
+ * @module
+ */
+
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Reads UTF-8 in which surrogates may stand alone. Throws a `RangeError` for bytes that are neither. */
+export function decodeText(bytes: Uint8Array): string {
+  try {
+    return strict.decode(bytes);
+  } catch {
+    // Not UTF-8: what is left is text with surrogates, or something broken, which the slow reader tells apart.
+    return decodeSurrogates(bytes);
+  }
+}
+
+function decodeSurrogates(bytes: Uint8Array): string {
+  let text = "";
+  let from = 0;
+  for (let at = bytes.indexOf(0xed); at >= 0; at = bytes.indexOf(0xed, at + 1)) {
+    const second = bytes[at + 1]!;
+    const third = bytes[at + 2]!;
+    if (!(second >= 0xa0 && second <= 0xbf && third >= 0x80 && third <= 0xbf)) continue;
+    text += decodePiece(bytes, from, at) +
+      String.fromCharCode(0xd000 | ((second & 0x3f) << 6) | (third & 0x3f));
+    from = at + 3;
+  }
+  return text + decodePiece(bytes, from, bytes.length);
+}
+
+function decodePiece(bytes: Uint8Array, from: number, to: number): string {
+  try {
+    return strict.decode(bytes.subarray(from, to));
+  } catch (cause) {
+    throw new RangeError("a string is not UTF-8", { cause });
+  }
+}
