@@ -17,14 +17,6 @@ const ROOT = dirname(import.meta.dirname!);
 const GATE_TIMEOUT_MS = 15 * 60_000;
 /** How long processes that a step started may outlive it. */
 const ORPHAN_GRACE_MS = 5000;
-/** Compiles each file in memory; a warning of the compiler, such as one about a wrong escape, is an error. */
-const PYTHON_SYNTAX_CHECK = `
-import pathlib, sys, warnings
-warnings.simplefilter("error")
-for path in sorted(pathlib.Path("servers/python").rglob("*.py")):
-    compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
-`;
-
 /** One thing that must hold. */
 interface Step {
   readonly title: string;
@@ -51,10 +43,10 @@ async function steps(): Promise<Step[]> {
     { title: "Generated files", command: [deno, "run", "-A", "tools/gen.ts", "--check"] },
     { title: "Documentation", command: [deno, "doc", "--lint", ...Object.values(config.exports)] },
     {
-      title: `Python syntax${oldest === undefined ? "" : ` on ${oldest.version}`}`,
+      title: `Python sources${oldest === undefined ? "" : ` on ${oldest.version}`}`,
       command: oldest === undefined
         ? { skip: "no CPython on this machine" }
-        : [oldest.path, "-I", "-c", PYTHON_SYNTAX_CHECK],
+        : [oldest.path, "-I", "-B", "tools/check_python.py", "servers/python"],
     },
     { title: "Tests", command: [deno, "test", "-A", "--doc"], isTest: true },
     { title: "Publishing", command: [deno, "publish", "--dry-run", "--allow-dirty"] },

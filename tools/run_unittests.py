@@ -1,7 +1,7 @@
 """Runs the unit tests below the working directory and ends with their counts as a line of JSON.
 
-unittest's own summary cannot be used for that: what "Ran N tests" counts has changed between versions (3.12.1 leaves
-skipped tests out), and failing subtests are counted each.
+unittest's own summary cannot be used for that: what "Ran N tests" counts has changed between versions
+(3.12.1 leaves skipped tests out), and failing subtests are counted each.
 """
 
 from __future__ import annotations
