@@ -128,11 +128,15 @@ export class ScriptedServer implements AsyncDisposable {
       for await (const frame of frames) {
         const received = { message: JSON.parse(frame.json), parts: frame.parts, lane: lane.lane };
         this.received.push(received);
-        this.#waiters = this.#waiters.filter(({ count, resolve }) => this.received.length < count || resolve());
+        this.#waiters = this.#waiters.filter(({ count, resolve }) =>
+          this.received.length < count || resolve()
+        );
         await this.#answer(received, lane);
       }
     } catch (error) {
-      if (!(error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted)) throw error;
+      if (!(error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted)) {
+        throw error;
+      }
     } finally {
       if (lane === undefined) conn.close();
       else lane.close();
@@ -175,7 +179,10 @@ export class ScriptedServer implements AsyncDisposable {
       return false;
     }
     if (token !== "" && message[1] !== await hmac(token, `client:${nonces}`)) {
-      await lane.send(["refused", { code: "authentication", message: "Cannot open connection: wrong proof" }]);
+      await lane.send(["refused", {
+        code: "authentication",
+        message: "Cannot open connection: wrong proof",
+      }]);
       return false;
     }
     await lane.send(["welcome", { session: "scripted", ...SERVER_INFO }]);
