@@ -20,7 +20,7 @@ import {
   type PythonHostError,
 } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
-import type { Lane, Operation, RequestMessage, RequestOptions } from "../core/protocol.ts";
+import type { Lane, Operation, RequestArguments, RequestMessage, RequestOptions } from "../core/protocol.ts";
 import { checkTimeoutMs, LONGEST_TIMER_MS, PendingCall, Stopper, type StopperHost } from "./pending_call.ts";
 import { errorFromPayload } from "./reply_errors.ts";
 import type { IncomingParts, Wire, WireEvents, WireWelcome } from "./wire.ts";
@@ -139,7 +139,7 @@ export class CallTable implements StopperHost, WireEvents {
    */
   request(
     operation: Operation,
-    args: readonly unknown[],
+    args: RequestArguments,
     details: RequestDetails = NO_DETAILS,
   ): Promise<PendingCall> {
     const options = details.options ?? NO_OPTIONS;
@@ -151,7 +151,8 @@ export class CallTable implements StopperHost, WireEvents {
       ? [id, operation, args]
       : [id, operation, args, details.wire];
     const lane = details.lane ?? "session";
-    const call = new PendingCall(message, details.parts ?? NO_PARTS, lane, options, details.handles);
+    const given = details.args ?? (Array.isArray(args) ? args : undefined);
+    const call = new PendingCall(message, details.parts ?? NO_PARTS, lane, options, details.handles, given);
     this.#add(call);
     if (options.signal !== undefined || options.timeoutMs !== undefined) {
       call.stopper = new Stopper(this, call, options.signal, options.timeoutMs);
@@ -381,6 +382,8 @@ export interface RequestDetails {
   readonly options?: CallOptions | undefined;
   /** The options on the wire. */
   readonly wire?: RequestOptions | undefined;
+  /** The arguments as the caller gave them, where those of the request are text already. */
+  readonly args?: readonly unknown[] | undefined;
   /** Binary parts of the arguments. */
   readonly parts?: readonly Uint8Array[] | undefined;
   /** Where it is sent. @default {"session"} */

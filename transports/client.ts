@@ -20,7 +20,13 @@ import type {
 import { ProtocolError, PythonError, PythonHostError } from "../core/errors.ts";
 import { type PythonModuleHandle, PythonObjectHandle } from "../core/handles.ts";
 import { type Logger, SILENT_LOGGER } from "../core/logger.ts";
-import type { Lane, Operation, RequestOptions } from "../core/protocol.ts";
+import {
+  JsonText,
+  type Lane,
+  type Operation,
+  type RequestArguments,
+  type RequestOptions,
+} from "../core/protocol.ts";
 import { decodePacked, decodeTagged, encodeValue } from "../core/values.ts";
 import { CallTable, type ExplainEnd } from "./call_table.ts";
 import { Callbacks, type WaitingCall } from "./callbacks.ts";
@@ -247,17 +253,18 @@ export abstract class PythonHostClient implements PythonHostBackend {
     this.#usedHandles = typeof target === "number" ? [target] : undefined;
     const parent = this.#callbacks.current();
     let parts = NO_PARTS;
-    let json = args;
+    let row: RequestArguments = args;
     let tagged = false;
     if (!isPlain(args)) {
       const encoded = encodeValue(args, this.#encodeContext);
-      json = encoded.json as readonly unknown[];
+      row = new JsonText(encoded.json, args);
       parts = encoded.parts;
       tagged = encoded.tagged;
     }
-    return this.#calls.request(operation, json, {
+    return this.#calls.request(operation, row, {
       options,
       wire: requestOptions(options, tagged, parent),
+      args,
       parts,
       lane: laneOf(options, parent),
       handles: this.#usedHandles,
@@ -379,7 +386,7 @@ export abstract class PythonHostClient implements PythonHostBackend {
   #resume(args: readonly unknown[], lane: Lane): void {
     this.#usedHandles = undefined;
     const { json, parts, tagged } = encodeValue(args, this.#encodeContext);
-    const row = json as readonly unknown[];
+    const row = new JsonText(json, args);
     this.#calls.post(tagged ? [0, "resume", row, { tagged: 1 }] : [0, "resume", row], parts, lane);
   }
 

@@ -13,7 +13,7 @@
 
 import { ConnectError, ConnectionClosedError, ProtocolError, PythonHostError } from "../core/errors.ts";
 import type { Frame } from "../core/frames.ts";
-import type { Lane, RequestMessage } from "../core/protocol.ts";
+import { type Lane, type RequestMessage, requestText } from "../core/protocol.ts";
 import { type ByteStream, FrameStream } from "./frame_stream.ts";
 import { importToken, shakeHands } from "./handshake.ts";
 import type { Wire, WireEvents, WireWelcome } from "./wire.ts";
@@ -83,7 +83,7 @@ export class PipeWire implements Wire {
 
   /** See {@linkcode Wire.send}. */
   send(message: RequestMessage, parts: readonly Uint8Array[], lane: Lane): void {
-    const json = JSON.stringify(message);
+    const json = requestText(message);
     if (lane === "session") this.#session!.send(json, parts);
     else if (this.#isControlOpen) this.#control!.send(json, parts);
     else this.#controlQueue.push({ json, parts });
