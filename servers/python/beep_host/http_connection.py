@@ -187,7 +187,7 @@ class HttpConnection:
         from beep_host.http_frames import hand_over as hand_over_frames
 
         server = self._server
-        exchange, cancel = hand_over_frames(server.server, server.sessions, head, body, self._limits.max_buffered_bytes)
+        exchange, cancel = hand_over_frames(server.server, head, body, self._limits.max_buffered_bytes)
         try:
             self._send_exchange(head, exchange)
         except (PeerGone, OSError):
@@ -219,7 +219,7 @@ class HttpConnection:
                 return
 
     def _answer_command(self, head: RequestHead, body: bytes | bytearray) -> None:
-        reply = hand_over(self._server.server, self._server.sessions, head, body)
+        reply = hand_over(self._server.server, head, body)
         if not reply.wait(WATCH_AFTER_SECONDS):
             try:
                 self._feed_ahead(self._watch.wait(reply))

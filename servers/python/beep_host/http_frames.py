@@ -18,26 +18,25 @@ _SESSION_FIELD = SESSION_HEADER.encode()
 
 
 def hand_over(
-    server: object, sessions: object, head: RequestHead, body: bytes | bytearray, max_buffered_bytes: int
+    server: object, head: RequestHead, body: bytes | bytearray, max_buffered_bytes: int
 ) -> tuple:
     """Hands the body's calls to their sessions; gives the exchange that collects their answers, and `cancel`."""
     requests = [(check(json), parts) for json, parts in split_frames(body)]
     if not requests:
         raise HttpError(400, "protocol", "Cannot read request: its body contains no frame")
-    # A resume is an answer itself and gets none.
-    exchange = Exchange(sum([request[1] != "resume" for request, _ in requests]), max_buffered_bytes)
+    # A resume without a number of its own gets no answer: it is one.
+    answered = [request for request, _ in requests if request[0] != 0 or request[1] != "resume"]
+    exchange = Exchange(len(answered), max_buffered_bytes)
     reply = FrameReply(exchange)
     if requests[0][0][1] == "hello":
-        _open(server, sessions, requests, exchange)
+        _open(server, requests, exchange)
         return exchange, _nothing
-    client = _client_of(sessions, head)
+    client = _client_of(server, head)
     calls = []
     for (call_id, operation, args, options), parts in requests:
         if call_id > client.last_read:
             client.last_read = call_id
         calls.append(client.start(Call(call_id, operation, args, parts, options, reply)))
-    if client.is_closed:  # one of the calls was its own end
-        sessions.end(client)
     return exchange, lambda: _cancel(server, calls)
 
 
@@ -81,7 +80,7 @@ def check(json: bytes) -> tuple:
         raise HttpError(400, error.code, error.message) from None
 
 
-def _open(server: object, sessions: object, requests: list, exchange: Exchange) -> None:
+def _open(server: object, requests: list, exchange: Exchange) -> None:
     (call_id, _, args, _), _ = requests[0]
     if len(requests) > 1 or len(args) != 1 or type(args[0]) is not dict:
         raise HttpError(400, "protocol", "Cannot greet: hello takes one object and comes alone")
@@ -93,18 +92,22 @@ def _open(server: object, sessions: object, requests: list, exchange: Exchange) 
         )
         exchange.reply(dumps([call_id, "error", error.payload()]))
         return
-    client = sessions.open()
+    client = server.open_client()
     exchange.reply(dumps([call_id, "ok", server.welcome(client)]))
 
 
-def _client_of(sessions: object, head: RequestHead) -> object:
+def _client_of(server: object, head: RequestHead) -> object:
     name = head.headers.get(_SESSION_FIELD)
     if name is None:
         raise HttpError(400, "protocol", f"Cannot take calls: the header {SESSION_HEADER} is missing; say hello first")
     try:
-        return sessions.find(name.decode("latin-1"))
+        client = server.find_client(name.decode("latin-1"))
     except HostError as error:
-        raise HttpError(404, error.code, error.message, hint=error.hint) from None
+        raise HttpError(
+            404, error.code, error.message, hint="A session without a request for sessionIdleMs ends: connect again."
+        ) from None
+    client.touch()
+    return client
 
 
 def _cancel(server: object, calls: list) -> None:

@@ -15,7 +15,6 @@ from beep_host.frames import DEFAULT_MAX_FRAME_BYTES
 from beep_host.http_connection import HttpConnection
 from beep_host.http_parser import HttpError
 from beep_host.http_policy import HttpPolicy
-from beep_host.http_sessions import HttpSessions
 from beep_host.json_api import COMMANDS
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -57,7 +56,6 @@ class HttpServer:
         """Binds and listens; port 0 takes a free one, see `address`. Raises `OSError` when the address cannot be had."""
         self.server = server
         self.limits = limits or HttpLimits()
-        self.sessions = HttpSessions(server)
         self.refused_tokens = 0
         self._lock = allocate_lock()
         self._connections: list[HttpConnection] = []  # in the order of their coming
@@ -96,7 +94,6 @@ class HttpServer:
         except OSError:
             pass  # some systems refuse it for a listening socket; closing wakes accept() there
         self._listener.close()
-        self.sessions.close()
         for connection in connections:
             connection.interrupt()
 

@@ -16,7 +16,7 @@ from beep_host.execution import Call
 from beep_host.http_parser import HttpError, RequestHead
 from beep_host.json_text import loads
 from beep_host.protocol import SESSION_HEADER
-from beep_host.replies import Handles, dumps
+from beep_host.replies import dumps
 
 # Below zero, since a client that says hello numbers its own calls from one.
 _next_id = count(-1, -1).__next__
@@ -103,20 +103,22 @@ class JsonReply:
             call.client.server.cancel_in_background(call, None)
 
 
-class _Context(Handles):
-    """Tells whether it was the result itself that became a handle."""
+class _Context:
+    """What `values` asks of a session; tells also whether it was the result itself that became a handle."""
 
-    __slots__ = ("handle", "is_exact", "value")
+    __slots__ = ("_session", "_value", "converters", "handle", "is_exact")
 
     def __init__(self, session: object, value: object, is_exact: bool) -> None:
-        super().__init__(session)
-        self.value = value
+        self._session = session
+        self._value = value
         self.is_exact = is_exact
+        self.converters = getattr(session, "converters", None)
         self.handle: tuple[int, str] | None = None
 
     def new_handle(self, value: object) -> tuple[int, str]:
-        handle = super().new_handle(value)
-        if value is self.value:
+        """Holds an object and gives its id and the name of its type."""
+        handle = self._session.new_handle(value)
+        if value is self._value:
             self.handle = handle
         return handle
 
@@ -146,12 +148,13 @@ def run(client: object, name: str, payload: object, is_exact: bool = False) -> J
     return reply
 
 
-def hand_over(server: object, sessions: object, head: RequestHead, body: bytes | bytearray) -> JsonReply:
+def hand_over(server: object, head: RequestHead, body: bytes | bytearray) -> JsonReply:
     """Starts the command of an HTTP request, whose path has been judged."""
     name = head.path[_API_PREFIX:].decode("latin-1").replace("-", "_")
     session = head.headers.get(_SESSION_FIELD)
     try:
-        client = server.default_client if session is None else sessions.find(session.decode("latin-1"))
+        client = server.default_client if session is None else server.find_client(session.decode("latin-1"))
+        client.touch()
         return run(client, name, loads(bytes(body)), b"exact=1" in head.query.split(b"&"))
     except HostError as error:
         # Everything of the request was understood as HTTP: the connection can go on.
