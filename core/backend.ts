@@ -109,7 +109,12 @@ export interface PythonHostBackend extends AsyncDisposable {
   /** Gives `handle.name`. */
   getAttribute<T = unknown>(handle: PythonObjectHandle, name: string, options?: CallOptions): Promise<T>;
   /** Does `handle.name = value`. */
-  setAttribute(handle: PythonObjectHandle, name: string, value: unknown, options?: CallOptions): Promise<void>;
+  setAttribute(
+    handle: PythonObjectHandle,
+    name: string,
+    value: unknown,
+    options?: CallOptions,
+  ): Promise<void>;
   /** Releases the handle; releasing it again does nothing. */
   disposeHandle(handle: PythonObjectHandle, options?: CallOptions): Promise<void>;
   /**

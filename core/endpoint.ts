@@ -83,9 +83,12 @@ export function dataDirectory(environment: DirectoryEnvironment): string {
     if (data !== undefined) return join(os, data, "beep", "python-host");
     if (home !== undefined) return join(os, home, ".local", "share", "beep", "python-host");
   }
-  throw new ConnectError("Cannot choose the data directory: neither BEEP_PYTHON_HOME nor a home directory is set", {
-    hint: "Set BEEP_PYTHON_HOME to a directory that you own.",
-  });
+  throw new ConnectError(
+    "Cannot choose the data directory: neither BEEP_PYTHON_HOME nor a home directory is set",
+    {
+      hint: "Set BEEP_PYTHON_HOME to a directory that you own.",
+    },
+  );
 }
 
 /** The directory that holds the entries of running servers and their sockets. */
@@ -164,7 +167,10 @@ export function parseRunEntry(text: string, path: string): RunEntry {
     throw new ProtocolError("local", `Cannot read run entry "${path}": it is not JSON`, { cause });
   }
   if (isRunEntry(entry)) return entry;
-  throw new ProtocolError("local", `Cannot read run entry "${path}": fields are missing or of another schema`);
+  throw new ProtocolError(
+    "local",
+    `Cannot read run entry "${path}": fields are missing or of another schema`,
+  );
 }
 
 function isRunEntry(value: unknown): value is RunEntry {

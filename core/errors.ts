@@ -28,155 +28,10 @@
  * @module
  */
 
-/** The closed set of values that {@linkcode PythonHostError.code} takes. */
-export type PythonHostErrorCode =
-  | "python" // user code raised an exception
-  | "timeout" // the call's `timeoutMs` passed
-  | "not-interrupted" // Python did not stop within the grace time
-  | "conversion" // a value has no faithful image on the other side
-  | "stale-handle" // the handle or session is released, foreign or of an earlier server
-  | "connect" // nobody listens at the endpoint
-  | "authentication" // token missing or wrong, on either side
-  | "closed" // the connection or backend is closed
-  | "server-exited" // the owned server process ended
-  | "server-start" // the server did not become ready
-  | "address-in-use" // the port, name or path is taken
-  | "protocol" // a side broke the protocol
-  | "version" // the two sides speak different versions of the protocol
-  | "limit" // a stated limit was passed; the message names the option
-  | "permission" // Deno permissions are missing
-  | "python-not-found" // no suitable Python
-  | "environment" // an environment cannot be made, found or used
-  | "command" // a child process failed
-  | "download" // a download failed
-  | "hash-mismatch" // the bytes are not the expected ones
-  | "disk-full" // no space left for what was to be written
-  | "argument"; // the caller passed a value that is not allowed
+import { PythonHostError, type PythonHostErrorOptions } from "./host_error.ts";
 
-/** What every error of this library can be given besides its message. */
-export interface PythonHostErrorOptions extends ErrorOptions {
-  /** The next step for the reader, as a sentence; kept apart from the message. */
-  hint?: string | undefined;
-}
-
-/** The base of all errors that this library throws. */
-export class PythonHostError extends Error {
-  /** A stable word for the kind of failure; never changes its meaning between versions. */
-  readonly code: PythonHostErrorCode;
-  /** The next step for the reader, when there is one. */
-  readonly hint?: string;
-
-  /** Makes an error of the given code. */
-  constructor(code: PythonHostErrorCode, message: string, options: PythonHostErrorOptions = {}) {
-    super(message, "cause" in options ? { cause: options.cause } : undefined);
-    this.name = new.target.name;
-    this.code = code;
-    if (options.hint !== undefined) this.hint = options.hint;
-  }
-
-  /** The message with the hint on a line of its own, as a person wants to read it. */
-  override toString(): string {
-    return this.hint === undefined
-      ? `${this.name}: ${this.message}`
-      : `${this.name}: ${this.message}\nhint: ${this.hint}`;
-  }
-}
-
-/** One frame of a Python traceback, outermost first. */
-export interface PythonFrame {
-  /** The file name as Python knows it; evaluated code is named `<evaluate N>`-like. */
-  readonly file: string;
-  /** 1-based line number. */
-  readonly line: number;
-  /** The function's qualified name, or `<module>`. */
-  readonly name: string;
-  /** The source line without indentation, when Python could find it. */
-  readonly source?: string;
-}
-
-/** A Python exception as data: what {@linkcode PythonError} is built from. */
-export interface PythonExceptionInfo {
-  /** The class's qualified name: `ValueError`, `Outer.Inner`. */
-  readonly type: string;
-  /** The class's module: `builtins`, `numpy.linalg`. */
-  readonly module: string;
-  /** Names of the class and its bases, most derived first, as `module.qualname`. */
-  readonly bases: readonly string[];
-  /** `str(exception)`, guarded and bounded. */
-  readonly message: string;
-  /** `exception.args`, each as its value where it has a plain image, else its `repr`. */
-  readonly arguments: readonly unknown[];
-  /** Frames, outermost first; frames of the server itself are left out. */
-  readonly frames: readonly PythonFrame[];
-  /** What `add_note()` added. */
-  readonly notes: readonly string[];
-  /** The traceback as Python would print it, bounded. */
-  readonly traceback: string;
-  /** The explicit cause (`raise … from cause`). */
-  readonly cause?: PythonExceptionInfo;
-  /** The exception that was being handled, unless suppressed. */
-  readonly context?: PythonExceptionInfo;
-  /** The members of an exception group. */
-  readonly exceptions?: readonly PythonExceptionInfo[];
-  /** For a `SyntaxError`: where it is. `line` and `column` are 1-based. */
-  readonly syntax?: { readonly line: number; readonly column: number; readonly text: string };
-}
-
-/** Python code raised an exception. */
-export class PythonError extends PythonHostError {
-  /** The exception class's qualified name, such as `ValueError`. */
-  readonly pythonType: string;
-  /** The exception class's module, such as `builtins`. */
-  readonly pythonModule: string;
-  /** Everything that is known about the exception, as plain data. */
-  readonly exception: PythonExceptionInfo;
-
-  /** Makes the error from the exception's description. */
-  constructor(exception: PythonExceptionInfo, options: PythonHostErrorOptions = {}) {
-    const inner = exception.cause ?? exception.context;
-    super("python", `${exception.type}: ${exception.message}`, {
-      ...(inner === undefined ? {} : { cause: new PythonError(inner) }),
-      ...options,
-    });
-    this.pythonType = exception.type;
-    this.pythonModule = exception.module;
-    this.exception = exception;
-  }
-
-  /** `str(exception)` of the Python exception, without its type. */
-  get pythonMessage(): string {
-    return this.exception.message;
-  }
-
-  /** The frames of the traceback, outermost first. */
-  get frames(): readonly PythonFrame[] {
-    return this.exception.frames;
-  }
-
-  /** The traceback as Python would print it. */
-  get traceback(): string {
-    return this.exception.traceback;
-  }
-
-  /** What Python's `add_note()` added to the exception. */
-  get notes(): readonly string[] {
-    return this.exception.notes;
-  }
-
-  /** The members of an exception group; empty when it is none. */
-  get exceptions(): readonly PythonError[] {
-    return (this.exception.exceptions ?? []).map((member) => new PythonError(member));
-  }
-
-  /**
-   * Whether the Python exception is an instance of the named class.
-   *
-   * @param name `module.qualname`, such as `builtins.ValueError`; a bare name means `builtins`.
-   */
-  isInstance(name: string): boolean {
-    return this.exception.bases.includes(name.includes(".") ? name : `builtins.${name}`);
-  }
-}
+export { PythonHostError, type PythonHostErrorCode, type PythonHostErrorOptions } from "./host_error.ts";
+export { PythonError, type PythonExceptionInfo, type PythonFrame } from "./python_error.ts";
 
 /** The call's own deadline passed, and Python stopped running it. */
 export class CallTimeoutError extends PythonHostError {
@@ -198,7 +53,8 @@ export class CallNotInterruptedError extends PythonHostError {
   /** Makes the error; `cause` is the abort reason or the timeout. */
   constructor(action: string, graceMs: number, options: PythonHostErrorOptions = {}) {
     super("not-interrupted", `Cannot ${action}: Python did not stop it within ${graceMs} ms`, {
-      hint: "Code written in C looks at interrupts only when it returns; use a server of its own (PythonHostPool) " +
+      hint:
+        "Code written in C looks at interrupts only when it returns; use a server of its own (PythonHostPool) " +
         "for such work, or close the host to end it.",
       ...options,
     });
@@ -389,7 +245,11 @@ export class CommandError extends PythonHostError {
     options: PythonHostErrorOptions = {},
   ) {
     const output = facts.output.trim() === "" ? "" : `\n${facts.output.trimEnd()}`;
-    super("command", `Cannot ${action}: ${facts.command[0]} exited with code ${facts.exitCode}${output}`, options);
+    super(
+      "command",
+      `Cannot ${action}: ${facts.command[0]} exited with code ${facts.exitCode}${output}`,
+      options,
+    );
     this.command = facts.command;
     this.exitCode = facts.exitCode;
     this.output = facts.output;

@@ -95,10 +95,35 @@ export type Operation =
   | "close_session"
   | "stats";
 
+/** Arguments that are JSON text already: the row of them, as the value codec wrote it. */
+export class JsonText {
+  /** The text. */
+  readonly text: string;
+  /** What it was written from, for messages to people. */
+  readonly row: readonly unknown[];
+
+  /** Takes text that is known to be the JSON of a row. */
+  constructor(text: string, row: readonly unknown[]) {
+    this.text = text;
+    this.row = row;
+  }
+}
+
+/** The arguments of a request. */
+export type RequestArguments = readonly unknown[] | JsonText;
+
+/** The JSON text of a request. */
+export function requestText(message: RequestMessage): string {
+  const args = message[2];
+  if (!(args instanceof JsonText)) return JSON.stringify(message);
+  const options = message.length === 4 ? `,${JSON.stringify(message[3])}` : "";
+  return `[${message[0]},"${message[1]}",${args.text}${options}]`;
+}
+
 /** Client to server: do something. Ids count up and are unique per backend, over all its connections. */
 export type RequestMessage =
-  | readonly [id: number, operation: Operation, args: readonly unknown[]]
-  | readonly [id: number, operation: Operation, args: readonly unknown[], options: RequestOptions];
+  | readonly [id: number, operation: Operation, args: RequestArguments]
+  | readonly [id: number, operation: Operation, args: RequestArguments, options: RequestOptions];
 
 /**
  * Server to client, the one answer to a request:
