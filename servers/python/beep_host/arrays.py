@@ -117,6 +117,16 @@ def _c_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(reversed(strides))
 
 
+def c_ordered(dtype: str, shape: tuple[int, ...], strides: tuple[int, ...], data: Any) -> Any:
+    """The bytes of an image in C order; `strides` are those of C or of Fortran order."""
+    if strides == _c_strides(shape):
+        return data
+    # Only an ndarray can lie otherwise, so numpy is there.
+    numpy = sys.modules["numpy"]
+    array = numpy.frombuffer(data, dtype=dtype).reshape(tuple(reversed(shape))).T
+    return memoryview(array.copy(order="C").reshape(-1).view(numpy.uint8))
+
+
 # ---------------------------------------------------------------------------------------------------------------
 # From the client
 
