@@ -133,7 +133,8 @@ class Writer {
     }
     if (ArrayBuffer.isView(value)) return this.#writeView(value);
     if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) {
-      return this.#tag("bytes", this.#part(value, new Uint8Array(value as ArrayBuffer)));
+      this.#refuseDetached(value);
+      return this.#tag("bytes", this.#part(value, new Uint8Array(value)));
     }
     return this.#writeInstance(value);
   }
@@ -288,14 +289,18 @@ class Writer {
   #part(identity: object, view: ArrayBufferView): number {
     const known = this.#partNumbers.get(identity);
     if (known !== undefined) return known;
-    if ((view.buffer as ArrayBuffer).detached) {
-      throw this.#error("Cannot send a detached buffer to Python: its bytes were moved elsewhere");
-    }
+    this.#refuseDetached(view.buffer);
     const bytes = bytesOf(view);
     // What other threads can change is taken as it is now; no socket takes it as it is.
     this.parts.push(view.buffer instanceof ArrayBuffer ? bytes : new Uint8Array(bytes));
     this.#partNumbers.set(identity, this.parts.length - 1);
     return this.parts.length - 1;
+  }
+
+  #refuseDetached(buffer: ArrayBufferLike): void {
+    if (buffer instanceof ArrayBuffer && buffer.detached) {
+      throw this.#error("Cannot send a detached buffer to Python: its bytes were moved elsewhere");
+    }
   }
 
   #tag(name: string, ...args: readonly (string | number | boolean)[]): string {

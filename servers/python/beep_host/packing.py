@@ -205,6 +205,11 @@ def unfaithful_error(root: object, value: object) -> ConversionError:
     )
 
 
+def is_container(kind: type) -> bool:
+    """Whether `kind` is a builtin container; compared by identity, since a metaclass may have an `==` of its own."""
+    return kind is list or kind is tuple or kind is dict or kind is set or kind is frozenset
+
+
 def find_path(root: object, wanted: object) -> str:
     """Where in plain containers `wanted` is, such as `$.rows[3].when`; `$` when it is not found there."""
     from beep_host.paths import key_path
@@ -216,7 +221,7 @@ def find_path(root: object, wanted: object) -> str:
         if value is wanted:
             return path
         kind = type(value)
-        if kind not in (list, tuple, dict, set, frozenset) or id(value) in seen:
+        if not is_container(kind) or id(value) in seen:
             continue
         seen.add(id(value))
         if kind is dict:

@@ -6,7 +6,7 @@ from typing import Any
 
 from beep_host.errors import ConversionError, HostError
 from beep_host.images import image
-from beep_host.packing import has_surrogate_pair, unfaithful_error
+from beep_host.packing import has_surrogate_pair, is_container, unfaithful_error
 
 # Levels of containers; each is at most three of JSON, which the interpreter's own stack must hold.
 _MAX_DEPTH = 200
@@ -81,7 +81,7 @@ class _Tagger:
         if kind is list:
             self.open(value)
             return [self.tag(item, depth + 1) for item in value]
-        if kind in (tuple, set, frozenset):
+        if kind is tuple or kind is set or kind is frozenset:
             self.open(value)
             return _tag(kind.__name__, [self.tag(item, depth + 1) for item in value])
         if kind is dict:
@@ -90,7 +90,7 @@ class _Tagger:
 
     def tag_dict(self, value: dict, depth: int) -> Any:
         self.open(value)
-        if "$" not in value and all(type(key) is str and not has_surrogate_pair(key) for key in value):
+        if "$" not in value and all(type(key) is str and _keeps_place(key) for key in value):
             return {key: self.tag(item, depth + 1) for key, item in value.items()}
         return _tag("dict", [[self.tag(key, depth + 1), self.tag(item, depth + 1)] for key, item in value.items()])
 
@@ -156,6 +156,11 @@ class _Tagger:
         return _tag("handle", number, type_name)
 
 
+def _keeps_place(key: str) -> bool:
+    # JavaScript puts keys that look like an index first, and `ref` counts containers in the order of the text.
+    return not "0" <= key[:1] <= "9" and (key.isascii() or not has_surrogate_pair(key))
+
+
 def _tag(name: str, *arguments: Any) -> dict:
     return {"$": [name, *arguments]}
 
@@ -183,7 +188,7 @@ def _plain(value: Any, context: Any, above: tuple[int, ...]) -> Any:
         from binascii import b2a_base64
 
         return b2a_base64(value, newline=False).decode("ascii")
-    if kind in (list, tuple, set, frozenset, dict) and id(value) not in above and len(above) < _MAX_DEPTH:
+    if is_container(kind) and id(value) not in above and len(above) < _MAX_DEPTH:
         within = (*above, id(value))
         if kind is not dict:
             return [_plain(item, context, within) for item in value]
