@@ -1,0 +1,167 @@
+/**
+ * Clauses about stopping calls: by a signal, by a deadline, before, during and after.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { CallTimeoutError, PythonError, PythonHostError } from "../../core/errors.ts";
+import { type Clause, type ClauseContext, QUICK_CODE, SLOW_CODE } from "../contract.ts";
+
+function clause(id: string, sentence: string, body: (context: ClauseContext) => Promise<void>): Clause {
+  return { id: `cancel/${id}`, sentence, marks: ["lifecycle"], body };
+}
+
+function pythonClause(id: string, sentence: string, body: (context: ClauseContext) => Promise<void>): Clause {
+  return { id: `cancel/${id}`, sentence, marks: ["python"], body };
+}
+
+/** Starts a call, aborts it after it is on its way, and gives what it rejects with. */
+async function abortRunning(
+  { backend }: ClauseContext,
+  code: string,
+  reason: unknown,
+  concurrent = false,
+): Promise<unknown> {
+  await backend.initialize();
+  const controller = new AbortController();
+  const call = backend.evaluate(code, undefined, { signal: controller.signal, concurrent }).then(
+    () => {
+      throw new Error("The call ended by itself");
+    },
+    (error) => error,
+  );
+  // Time for the call to be running; the clauses hold as well when it is not yet.
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  controller.abort(reason);
+  return await call;
+}
+
+/** See the module comment. */
+export const CANCELLATION: readonly Clause[] = [
+  clause(
+    "before",
+    "a signal that has aborted rejects with its reason, and nothing is run",
+    async ({ backend }) => {
+      await backend.initialize();
+      const reason = new Error("changed my mind");
+      const call = backend.evaluate(SLOW_CODE, undefined, { signal: AbortSignal.abort(reason) });
+      assert(await call.catch((error) => error) === reason);
+      assertEquals(await backend.evaluate(QUICK_CODE), 2);
+    },
+  ),
+  clause(
+    "while-connecting",
+    "a call aborted before the backend is connected is never sent",
+    async ({ backend }) => {
+      const controller = new AbortController();
+      const call = backend.evaluate(SLOW_CODE, undefined, { signal: controller.signal }).catch((error) =>
+        error
+      );
+      controller.abort("enough");
+      assertEquals(await call, "enough");
+      assertEquals(await backend.evaluate(QUICK_CODE), 2);
+    },
+  ),
+  clause("running", "a running call that is aborted rejects with the signal's reason", async (context) => {
+    const reason = new Error("enough");
+    assert(await abortRunning(context, SLOW_CODE, reason) === reason);
+    assertEquals(await context.backend.evaluate(QUICK_CODE), 2);
+  }),
+  clause("after", "an abort after the reply changes nothing", async ({ backend }) => {
+    const controller = new AbortController();
+    assertEquals(await backend.evaluate(QUICK_CODE, undefined, { signal: controller.signal }), 2);
+    controller.abort();
+    assertEquals(await backend.evaluate(QUICK_CODE), 2);
+  }),
+  clause("timeout", "a deadline rejects with CallTimeoutError that tells it", async ({ backend }) => {
+    await backend.initialize();
+    const error = await assertRejects(
+      () => backend.evaluate(SLOW_CODE, undefined, { timeoutMs: 50 }),
+      CallTimeoutError,
+    );
+    assertEquals([error.timeoutMs, error.code], [50, "timeout"]);
+    assertEquals(await backend.evaluate(QUICK_CODE), 2);
+  }),
+  clause("timeout-unused", "a deadline that is not reached changes nothing", async ({ backend }) => {
+    assertEquals(await backend.evaluate(QUICK_CODE, undefined, { timeoutMs: 20_000 }), 2);
+  }),
+  clause(
+    "timeout-argument",
+    "a deadline of zero, below zero or NaN is an argument error",
+    async ({ backend }) => {
+      for (const timeoutMs of [0, -5, NaN]) {
+        const error = await assertRejects(
+          () => backend.evaluate(QUICK_CODE, undefined, { timeoutMs }),
+          PythonHostError,
+        );
+        assertEquals(error.code, "argument");
+      }
+    },
+  ),
+  pythonClause("loop", "a loop in Python is stopped", async (context) => {
+    assertEquals(await abortRunning(context, "while True:\n  pass", "enough"), "enough");
+    assertEquals(await context.backend.evaluate(QUICK_CODE), 2);
+  }),
+  pythonClause("coroutine", "a coroutine is stopped at its await", async (context) => {
+    assertEquals(await abortRunning(context, "import asyncio\nawait asyncio.sleep(600)", "enough"), "enough");
+    assertEquals(await context.backend.evaluate(QUICK_CODE), 2);
+  }),
+  pythonClause("concurrent", "a concurrent call in Python code is stopped", async (context) => {
+    assertEquals(await abortRunning(context, "while True:\n  pass", "enough", true), "enough");
+    assertEquals(await context.backend.evaluate(QUICK_CODE), 2);
+  }),
+  pythonClause(
+    "queued",
+    "a call behind a slow one is given up at once and never run",
+    async ({ backend }) => {
+      await backend.evaluate("ran = False");
+      const slow = new AbortController();
+      const first = backend.evaluate(SLOW_CODE, undefined, { signal: slow.signal }).catch((error) => error);
+      await assertRejects(
+        () => backend.evaluate("ran = True", undefined, { timeoutMs: 50 }),
+        CallTimeoutError,
+      );
+      slow.abort("done");
+      assertEquals(await first, "done");
+      assertEquals(await backend.evaluate("ran"), false);
+    },
+  ),
+  pythonClause("finally", "finally and with blocks run when a call is stopped", async (context) => {
+    const { backend } = context;
+    await backend.evaluate("log = []");
+    const code = "import time\ntry:\n  time.sleep(600)\nfinally:\n  log.append('cleaned')";
+    assertEquals(await abortRunning(context, code, "enough"), "enough");
+    assertEquals(await backend.evaluate("log"), ["cleaned"]);
+  }),
+  pythonClause("not-next", "a stop never hits the next call", async ({ backend }) => {
+    for (let i = 0; i < 20; i++) {
+      const controller = new AbortController();
+      const call = backend.evaluate("sum(range(2000))", undefined, { signal: controller.signal }).catch((e) =>
+        e
+      );
+      const timer = setTimeout(() => controller.abort("enough"), i % 4);
+      const next = backend.evaluate("'next'");
+      const settled = await call;
+      assert(settled === 1_999_000 || settled === "enough", String(settled));
+      assertEquals(await next, "next");
+      clearTimeout(timer);
+    }
+  }),
+  pythonClause("own-exception", "except Exception does not catch a stop", async (context) => {
+    const code = "import time\ntry:\n  time.sleep(600)\nexcept Exception:\n  pass";
+    assertEquals(await abortRunning(context, code, "enough"), "enough");
+  }),
+  pythonClause(
+    "unasked-interrupt",
+    "a KeyboardInterrupt of the code's own is no stop",
+    async ({ backend }) => {
+      const controller = new AbortController();
+      const error = await backend.evaluate("raise KeyboardInterrupt", undefined, {
+        signal: controller.signal,
+      })
+        .catch((error) => error);
+      assertInstanceOf(error, PythonError);
+    },
+  ),
+];

@@ -1,0 +1,155 @@
+/**
+ * Clauses about values: nothing is altered silently, in either direction.
+ *
+ * @module
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import type { Clause, ClauseContext } from "../contract.ts";
+
+function clause(id: string, sentence: string, body: (context: ClauseContext) => Promise<void>): Clause {
+  return { id: `values/${id}`, sentence, marks: ["python"], body };
+}
+
+/** A clause that sends a value, checks what Python sees, and gets it back. */
+function roundTrip(
+  id: string,
+  sentence: string,
+  cases: readonly (readonly [value: unknown, repr: string])[],
+): Clause {
+  return clause(id, sentence, async ({ backend }) => {
+    for (const [value, repr] of cases) {
+      assertEquals(
+        await backend.evaluate("repr(a)", { a: value }),
+        repr,
+        `Python's view of ${String(value)}`,
+      );
+      const back = await backend.evaluate("a", { a: value });
+      assert(Object.is(back, value) || typeof value === "object", `${String(back)} is ${String(value)}`);
+      assertEquals(back, value);
+    }
+  });
+}
+
+/** See the module comment. */
+export const VALUES: readonly Clause[] = [
+  roundTrip("scalars", "null, booleans and strings keep their kind", [
+    [null, "None"],
+    [true, "True"],
+    [false, "False"],
+    ["", "''"],
+    ["plain", "'plain'"],
+  ]),
+  roundTrip("integers", "safe integers are ints", [
+    [0, "0"],
+    [-1, "-1"],
+    [Number.MAX_SAFE_INTEGER, "9007199254740991"],
+    [Number.MIN_SAFE_INTEGER, "-9007199254740991"],
+  ]),
+  roundTrip("floats", "floats are exact, NaN, infinities and -0 included", [
+    [0.1, "0.1"],
+    [-2.5e-300, "-2.5e-300"],
+    [Number.MIN_VALUE, "5e-324"],
+    [NaN, "nan"],
+    [Infinity, "inf"],
+    [-Infinity, "-inf"],
+    [-0, "-0.0"],
+  ]),
+  clause("large-number", "a number beyond the safe integers is a float in Python", async ({ backend }) => {
+    assertEquals(
+      await backend.evaluate<unknown[]>("(type(a).__name__, a == 2.0 ** 53)", { a: 2 ** 53 }).then((row) =>
+        Array.from(row)
+      ),
+      ["float", true],
+    );
+    assertEquals(await backend.evaluate("repr(a)", { a: 1e300 }), "1e+300");
+  }),
+  clause(
+    "number-scalars-by-call",
+    "numbers survive as plain arguments of a method too",
+    async ({ backend }) => {
+      const builtins = await backend.importModule("builtins");
+      for (
+        const [value, repr] of [[-0, "-0.0"], [NaN, "nan"], [2 ** 53, "9007199254740992.0"], [
+          5,
+          "5",
+        ]] as const
+      ) {
+        assertEquals(await backend.callMethod(builtins, "repr", [value]), repr);
+      }
+    },
+  ),
+  roundTrip("bigints", "integers beyond the safe ones are bigints, of any size", [
+    [2n ** 53n, "9007199254740992"],
+    [-(2n ** 64n), "-18446744073709551616"],
+    [10n ** 100n, "1" + "0".repeat(100)],
+  ]),
+  roundTrip("strings", "strings beyond ASCII are exact", [
+    ["Grüße, 世界 🐍", "'Grüße, 世界 🐍'"],
+    ["\0\n\t\"'", `'\\x00\\n\\t"\\''`],
+    ["\ufeffbom", "'\\ufeffbom'"],
+    ["\u2028\u2029", "'\\u2028\\u2029'"],
+  ]),
+  clause("lone-surrogate", "a lone surrogate survives both ways", async ({ backend }) => {
+    for (const text of ["\ud800", "a\udfffb", "\udc00\ud800"]) {
+      assertEquals(
+        await backend.evaluate("[ord(c) for c in a]", { a: text }),
+        Array.from(text, (c) => c.codePointAt(0)),
+      );
+      assert(await backend.evaluate("a", { a: text }) === text);
+      assert(await backend.evaluate("[a, {'k': a}][1]['k']", { a: text }) === text);
+    }
+  }),
+  clause("bytes", "bytes are Uint8Array, empty ones too", async ({ backend }) => {
+    for (const bytes of [new Uint8Array(0), new Uint8Array([0, 255, 128]), new Uint8Array(100_000).fill(7)]) {
+      assertEquals(
+        await backend.evaluate<unknown[]>("(type(a).__name__, len(a))", { a: bytes }).then((row) =>
+          Array.from(row)
+        ),
+        [
+          "bytes",
+          bytes.length,
+        ],
+      );
+      assertEquals(await backend.evaluate("a", { a: bytes }), bytes);
+    }
+  }),
+  clause("nested", "lists and dicts nest", async ({ backend }) => {
+    const value = { list: [1, [2, [3, { deep: "x" }]]], empty: {}, none: [], "": null, é: true };
+    assertEquals(await backend.evaluate("a", { a: value }), value);
+    assertEquals(await backend.evaluate("{'a': [1, {'b': None}], 'c': []}"), { a: [1, { b: null }], c: [] });
+  }),
+  clause("proto", "a key __proto__ is a key like any other", async ({ backend }) => {
+    const value = await backend.evaluate<Record<string, unknown>>("{'__proto__': 1, 'x': 2}");
+    assertEquals(Object.keys(value).sort(), ["__proto__", "x"]);
+    assertEquals(({} as Record<string, unknown>).x, undefined);
+  }),
+  clause("tuple", "a tuple comes as an array and goes back as a tuple", async ({ backend }) => {
+    const tuple = await backend.evaluate<unknown[]>("(1, 'a')");
+    assertEquals(Array.from(tuple), [1, "a"]);
+    assertEquals(await backend.evaluate("a == (1, 'a')", { a: tuple }), true);
+  }),
+  clause("set", "a set is a Set", async ({ backend }) => {
+    assertEquals(await backend.evaluate("{1, 2}"), new Set([1, 2]));
+    assertEquals(await backend.evaluate("a == {1, 'x'}", { a: new Set([1, "x"]) }), true);
+  }),
+  clause("map", "a dict with keys that are not all strings is a Map", async ({ backend }) => {
+    assertEquals(await backend.evaluate("{1: 'a', 'b': 2}"), new Map<unknown, unknown>([[1, "a"], ["b", 2]]));
+    assertEquals(await backend.evaluate("a == {1: 'a'}", { a: new Map([[1, "a"]]) }), true);
+  }),
+  clause("shared", "what is shared stays shared, both ways", async ({ backend }) => {
+    const shared = [1];
+    assertEquals(await backend.evaluate("a[0] is a[1]", { a: [shared, shared] }), true);
+    const back = await backend.evaluate<unknown[]>("x = [1]\n[x, x]");
+    assert(back[0] === back[1]);
+  }),
+  clause("large", "large plain data crosses unaltered", async ({ backend }) => {
+    const rows = Array.from(
+      { length: 2_000 },
+      (_, id) => ({ id, name: `row ${id}`, value: id / 3, ok: id % 2 === 0 }),
+    );
+    assertEquals(await backend.evaluate("a", { a: rows }), rows);
+    const text = "ü".repeat(500_000);
+    assert(await backend.evaluate("a", { a: text }) === text);
+  }),
+];

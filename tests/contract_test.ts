@@ -1,0 +1,52 @@
+// The contract of a backend, over every backend of this library. Set BEEP_TEST_PYTHON to run it on another CPython.
+
+import type { PythonHostBackend } from "../core/backend.ts";
+import { ServerExitedError } from "../core/errors.ts";
+import { type ServerTransport, startServer } from "../servers/mod.ts";
+import {
+  type ContractSubject,
+  MemoryBackend,
+  QUICK_CODE,
+  SLOW_CODE,
+  testBackendContract,
+} from "../testing/mod.ts";
+import { type ClientOptions, PythonHostPipe } from "../transports/mod.ts";
+
+async function findPython(): Promise<string> {
+  const command = Deno.env.get("BEEP_TEST_PYTHON") ?? "python3";
+  const { stdout } = await new Deno.Command(command, {
+    args: ["-I", "-c", "import sys; print(sys.executable)"],
+  }).output();
+  return new TextDecoder().decode(stdout).trim();
+}
+
+/** A started server of ours in a home of its own, and backends that know its owner. */
+async function start(
+  transport: ServerTransport,
+  connect: (endpoint: string, options: ClientOptions) => PythonHostBackend,
+): Promise<ContractSubject> {
+  const server = await startServer({ python: await findPython(), transport });
+  async function explainEnd(action: string): Promise<ServerExitedError> {
+    return new ServerExitedError(action, await server.exited);
+  }
+  return {
+    connect: () => connect(server.address, { token: server.token, explainEnd }),
+    [Symbol.asyncDispose]: () => server.close(),
+  };
+}
+
+testBackendContract({
+  name: "MemoryBackend",
+  marks: ["lifecycle"],
+  start: () =>
+    Promise.resolve({
+      connect: () =>
+        new MemoryBackend().onEvaluate(QUICK_CODE, 2).onEvaluate(SLOW_CODE, () => new Promise(() => {})),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    }),
+});
+
+testBackendContract({
+  name: "PythonHostPipe",
+  start: () => start("pipe", (address, options) => new PythonHostPipe(address, options)),
+});
