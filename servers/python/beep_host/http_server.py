@@ -145,6 +145,9 @@ class HttpServer:
         connection = HttpConnection(sock, self)
         dropped = None
         with self._lock:
+            if self._is_closed:  # accepted at the last moment: `close` did not see it
+                sock.close()
+                return
             strangers = [c for c in self._connections if not c.is_authenticated]
             if len(strangers) >= self.limits.max_unauthenticated:
                 dropped = strangers[0]

@@ -266,7 +266,8 @@ class Client:
                 self.server.cancel_in_background(call, None)
         for session in sessions:
             session.close()
-            if not session.has_thread and session is not self.session:
+            # A pipe's lane ends its session itself; one on which no thread ever ran has nobody else to do it.
+            if not session.has_thread and session.thread_ident == 0:
                 session.ended()
         self.server.forget(self)
 

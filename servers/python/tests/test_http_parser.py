@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import unittest
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-from beep_host.http_parser import HttpError, RequestHead, RequestParser, parse_head  # noqa: E402
-from beep_host.http_policy import HttpPolicy  # noqa: E402
+from beep_host.http_parser import HttpError, RequestHead, RequestParser, parse_head
+from beep_host.http_policy import HttpPolicy
 
 GET = b"GET /health HTTP/1.1\r\nHost: localhost:5678\r\n\r\n"
 

@@ -1,0 +1,203 @@
+"""A real HTTP server in this process, and a client so plain that it can send what no client should."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import sys
+import threading
+import time
+import unittest
+
+from beep_host.http_server import HttpLimits, HttpServer
+from beep_host.output import CallStream
+from beep_host.server import Server
+
+TOKEN = "0123456789abcdef" * 4
+
+
+class Response:
+    """One answer: status, header fields in lower case, body without its framing."""
+
+    def __init__(self, status: int, headers: dict, body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    def json(self) -> object:
+        return json.loads(self.body)
+
+    def frames(self) -> list:
+        """The messages of a row of frames, each with its parts when it has some."""
+        found = []
+        at = 0
+        while at < len(self.body):
+            size, count = struct.unpack_from("<II", self.body, at)
+            lengths = struct.unpack_from(f"<{count}I", self.body, at + 8)
+            at += 8 + 4 * count
+            message = json.loads(self.body[at:at + size])
+            at += size
+            parts = []
+            for length in lengths:
+                parts.append(self.body[at:at + length])
+                at += length
+            found.append((message, parts) if parts else message)
+        return found
+
+
+class Connection:
+    """One connection on which anything can be sent."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.file = self.socket.makefile("rb")
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def read_response(self, has_body: bool = True) -> Response:
+        line = self.file.readline()
+        if not line:
+            raise EOFError("the server closed the connection")
+        status = int(line.split(b" ")[1])
+        headers = {}
+        while True:
+            field = self.file.readline().rstrip(b"\r\n").decode("latin-1")
+            if not field:
+                break
+            name, _, value = field.partition(":")
+            headers[name.lower()] = value.strip()
+        return Response(status, headers, self._read_body(status, headers) if has_body else b"")
+
+    def _read_body(self, status: int, headers: dict) -> bytes:
+        if status == 100:
+            return b""
+        if headers.get("transfer-encoding") == "chunked":
+            body = b""
+            while True:
+                size = int(self.file.readline(), 16)
+                body += self.file.read(size)
+                assert self.file.readline() == b"\r\n"
+                if not size:
+                    return body
+        if "content-length" in headers:
+            return self.file.read(int(headers["content-length"]))
+        return self.file.read()
+
+    def is_closed_by_server(self) -> bool:
+        try:
+            return self.file.read(1) == b""
+        except ConnectionResetError:
+            return True
+
+    def close(self) -> None:
+        self.file.close()
+        self.socket.close()
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class HttpTestCase(unittest.TestCase):
+    """Has a server of its own for all of its tests."""
+
+    bootstrap: dict = {}
+    limits: dict = {}
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.server = Server({"token": TOKEN, **cls.bootstrap})
+        # The main thread runs the tests: sessions get threads of their own.
+        cls.server.main_thread.claim(lambda state: None)
+        limits = {"max_body_bytes": cls.server.limits.max_frame_bytes, **cls.limits}
+        cls.http = HttpServer(cls.server, limits=HttpLimits(**limits))
+        cls.http.start()
+        cls.real_stdout = sys.stdout
+        sys.stdout = CallStream("stdout", sys.stdout)
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        sys.stdout = cls.real_stdout
+        cls.http.close()
+        for client in [*cls.server.clients, cls.server.default_client]:
+            client.close()
+
+    def connect(self) -> Connection:
+        connection = Connection(self.http.port)
+        self.addCleanup(connection.close)
+        return connection
+
+    def request_bytes(self, path: str, body: bytes, *fields: str, method: str = "POST", token: str | None = TOKEN) -> bytes:
+        lines = [f"{method} {path} HTTP/1.1", f"Host: localhost:{self.http.port}", *fields]
+        if token is not None:
+            lines.append(f"Authorization: Bearer {token}")
+        if not any(field.lower().startswith(("content-length:", "transfer-encoding:")) for field in fields):
+            lines.append(f"Content-Length: {len(body)}")
+        return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+    def ask(self, connection: Connection, path: str, body: bytes, *fields: str, **options: object) -> Response:
+        connection.send(self.request_bytes(path, body, *fields, **options))
+        return connection.read_response()
+
+    def command(self, name: str, payload: object, *fields: str, query: str = "") -> Response:
+        """A JSON command on a connection of its own, in the shape in which .NET sends one: chunked."""
+        body = json.dumps(payload).encode()
+        with Connection(self.http.port) as connection:
+            return self.ask(
+                connection, f"/api/{name}{query}", chunked(body), "Content-Type: application/json; charset=utf-8",
+                "Transfer-Encoding: chunked", *fields,
+            )
+
+    def frames(self, connection: Connection, session: str | None, *messages: object, query: str = "") -> Response:
+        fields = ["Content-Type: application/x-beep-frames"] + ([f"Beep-Session: {session}"] if session else [])
+        return self.ask(connection, f"/beep/v1/call{query}", b"".join(map(frame, messages)), *fields)
+
+    def open_session(self, connection: Connection) -> str:
+        (reply,) = self.frames(connection, None, [1, "hello", [{"protocol": 1, "client": "test"}]]).frames()
+        self.assertEqual(reply[:2], [1, "ok"])
+        return reply[2]["session"]
+
+    def wait_until(self, condition: object, what: str, seconds: float = 5) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                self.fail(f"did not come true within {seconds} s: {what}")
+            time.sleep(0.01)
+
+
+def chunked(body: bytes, size: int = 16) -> bytes:
+    chunks = [body[at:at + size] for at in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
+
+
+def frame(message: object) -> bytes:
+    """The frame of a message, or of `(message, parts)`."""
+    parts: list = []
+    if isinstance(message, tuple):
+        message, parts = message
+    text = json.dumps(message).encode()
+    lengths = struct.pack(f"<{len(parts)}I", *map(len, parts))
+    return struct.pack("<II", len(text), len(parts)) + lengths + text + b"".join(parts)
+
+
+def run_together(count: int, work: object) -> None:
+    """Runs `work(number)` on so many threads at once; raises what the first of them raised."""
+    errors: list = []
+
+    def run(number: int) -> None:
+        try:
+            work(number)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]

@@ -1,0 +1,83 @@
+/**
+ * The backend over HTTP: one `fetch` for the calls of a tick. Works through whatever carries HTTP, and on every system
+ * with few permissions.
+ *
+ * @module
+ */
+
+import { checkUrlEndpoint, DEFAULT_HTTP_URL, portOf } from "../core/endpoint.ts";
+import { ConnectError } from "../core/errors.ts";
+import { DEFAULT_MAX_FRAME_BYTES } from "../core/frames.ts";
+import { type ClientOptions, PythonHostClient } from "./client.ts";
+import { type HttpTarget, HttpWire } from "./http_wire.ts";
+import { findEntry } from "./run_directory.ts";
+import type { Wire } from "./wire.ts";
+
+/** Options of {@linkcode PythonHostHttp}. */
+export type PythonHostHttpOptions = ClientOptions;
+
+const LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
+
+/**
+ * A backend that reaches its server by HTTP.
+ *
+ * Requires `--allow-net` for the server's host and port; to look up the token of a server of the same user also
+ * `--allow-read` and `--allow-env`.
+ *
+ * @example Evaluate on a running server
+ * ```ts ignore
+ * import { PythonHostHttp } from "jsr:@beep/python-host";
+ * import { assertEquals } from "jsr:@std/assert";
+ *
+ * await using python = new PythonHostHttp("http://localhost:5678");
+ * assertEquals(await python.evaluate("1 + 1"), 2);
+ * ```
+ */
+export class PythonHostHttp extends PythonHostClient {
+  /** The kind of wire. */
+  readonly transport = "http" as const;
+  readonly #url: URL;
+  readonly #token: string | undefined;
+  readonly #maxFrameBytes: number;
+
+  /**
+   * Makes a backend; nothing is connected until `initialize` or the first call.
+   *
+   * @param url Where the server listens. For this machine the run directory is looked into, unless a token is given:
+   * it names the token and the very address.
+   */
+  constructor(url: string = DEFAULT_HTTP_URL, options: PythonHostHttpOptions = {}) {
+    super(options);
+    this.#url = checkUrlEndpoint(url);
+    if (this.#url.pathname !== "/" || this.#url.search !== "") {
+      throw new ConnectError(`Cannot use endpoint "${url}": it has a path or a query`, {
+        hint: `Pass "${this.#url.origin}".`,
+      });
+    }
+    this.#token = options.token;
+    this.#maxFrameBytes = options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES;
+  }
+
+  /** Makes a pool of connections. */
+  protected override createWire(): Wire {
+    return new HttpWire(() => locate(this.#url, this.#token), this.#maxFrameBytes);
+  }
+}
+
+/** Finds the address and the token. With a token, or for another machine, there is no look-up. */
+async function locate(url: URL, token: string | undefined): Promise<HttpTarget> {
+  const endpoint = url.origin;
+  const entry = token === undefined && url.protocol === "http:" && LOOPBACK_HOSTS.includes(url.hostname)
+    ? await findEntry("http", portOf(url))
+    : null;
+  const known = token ?? entry?.token ?? "";
+  return {
+    endpoint,
+    address: entry?.address ?? endpoint,
+    token: known,
+    hasToken: known !== "",
+    nextStep: entry === null
+      ? `Start a server there: \`start http --port ${portOf(url)}\`.`
+      : `Its server, process ${entry.pid}, has ended: start it again.`,
+  };
+}
