@@ -29,6 +29,8 @@ export interface Candidate {
   readonly path: string;
   /** Where it was found. */
   readonly source: RuntimeSource;
+  /** The name of an installed runtime. */
+  readonly id?: string;
 }
 
 /** Either a candidate or something that was passed over without a look inside. */
@@ -42,7 +44,7 @@ export interface DiscoveryOptions {
   /** The current directory, or undefined when Deno may not read it. */
   readonly cwd: string | undefined;
   /** The Pythons that this library has installed. */
-  readonly managed: () => Promise<readonly string[]>;
+  readonly managed: () => Promise<readonly { readonly path: string; readonly id: string }[]>;
 }
 
 /** Joins path parts by the rule of `os`, so that rows of other systems can be tested here. */
@@ -73,7 +75,7 @@ export async function* sightings(context: Context, options: DiscoveryOptions): A
     yield { path: interpreterOf(os, conda), source: "CONDA_PREFIX" };
   }
   if (options.cwd !== undefined) yield* projectVenv(context, options.cwd);
-  for (const path of await options.managed()) yield { path, source: "managed" };
+  for (const { path, id } of await options.managed()) yield { path, source: "managed", id };
   yield* uvManaged(context);
   yield* searchPath(context);
   yield* pyenvVersions(context);

