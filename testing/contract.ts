@@ -67,8 +67,8 @@ export interface ContractOptions {
 
 /** Code that must give 2; a fake must answer it for the clauses marked `lifecycle` alone. */
 export const QUICK_CODE = "1 + 1";
-/** Code that does not end by itself, but can be interrupted; see {@linkcode QUICK_CODE}. */
-export const SLOW_CODE = "import time; time.sleep(600)";
+/** Code that does not end by itself, but can be interrupted on every thread; see {@linkcode QUICK_CODE}. */
+export const SLOW_CODE = "import time\nwhile True:\n  time.sleep(0.01)";
 
 const DEFAULT_CLAUSE_TIMEOUT_MS = 30_000;
 

@@ -82,7 +82,10 @@ export class FrameStream {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    if (!this.#isBroken) this.#stream.close();
+    if (this.#isBroken) return;
+    // Whoever waits for the read to come back must not find the program ended before it does.
+    this.#stream.ref();
+    this.#stream.close();
   }
 
   /** Waits until all that was sent is written, or cannot be. */

@@ -103,6 +103,25 @@ export const CANCELLATION: readonly Clause[] = [
     assertEquals(await abortRunning(context, "while True:\n  pass", "enough"), "enough");
     assertEquals(await context.backend.evaluate(QUICK_CODE), 2);
   }),
+  {
+    id: "cancel/wait",
+    sentence:
+      "a sleep, a lock wait and a wait for a process are stopped in the first session, which has the main thread",
+    marks: ["python"],
+    isolated: true,
+    body: async (context) => {
+      for (
+        const code of [
+          "import time; time.sleep(600)",
+          "import threading; lock = threading.Lock(); lock.acquire(); lock.acquire()",
+          "import subprocess, sys; subprocess.run([sys.executable, '-I', '-c', 'import time; time.sleep(600)'])",
+        ]
+      ) {
+        assertEquals(await abortRunning(context, code, "enough"), "enough", code);
+        assertEquals(await context.backend.evaluate(QUICK_CODE), 2);
+      }
+    },
+  },
   pythonClause("coroutine", "a coroutine is stopped at its await", async (context) => {
     assertEquals(await abortRunning(context, "import asyncio\nawait asyncio.sleep(600)", "enough"), "enough");
     assertEquals(await context.backend.evaluate(QUICK_CODE), 2);
@@ -130,7 +149,7 @@ export const CANCELLATION: readonly Clause[] = [
   pythonClause("finally", "finally and with blocks run when a call is stopped", async (context) => {
     const { backend } = context;
     await backend.evaluate("log = []");
-    const code = "import time\ntry:\n  time.sleep(600)\nfinally:\n  log.append('cleaned')";
+    const code = "import time\ntry:\n  while True:\n    time.sleep(0.01)\nfinally:\n  log.append('cleaned')";
     assertEquals(await abortRunning(context, code, "enough"), "enough");
     assertEquals(await backend.evaluate("log"), ["cleaned"]);
   }),
@@ -149,7 +168,7 @@ export const CANCELLATION: readonly Clause[] = [
     }
   }),
   pythonClause("own-exception", "except Exception does not catch a stop", async (context) => {
-    const code = "import time\ntry:\n  time.sleep(600)\nexcept Exception:\n  pass";
+    const code = "import time\ntry:\n  while True:\n    time.sleep(0.01)\nexcept Exception:\n  pass";
     assertEquals(await abortRunning(context, code, "enough"), "enough");
   }),
   pythonClause(
