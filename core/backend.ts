@@ -8,6 +8,7 @@
  * @module
  */
 
+import type { InputHandler, MimeBundle, ProgressReport, PythonLogRecord } from "./call_events.ts";
 import type { PythonModuleHandle, PythonObjectHandle } from "./handles.ts";
 
 /** Options that every call takes. */
@@ -27,6 +28,14 @@ export interface CallOptions {
   onStdout?: ((text: string) => void) | undefined;
   /** Told what the call writes to `sys.stderr`, as text, in order. */
   onStderr?: ((text: string) => void) | undefined;
+  /** Told what the call logs by Python's `logging`, as far as the loggers' levels let it through. */
+  onLog?: ((record: PythonLogRecord) => void) | undefined;
+  /** Told what the call reports by `beep_host.progress(done, total, message)`. */
+  onProgress?: ((report: ProgressReport) => void) | undefined;
+  /** Told what the call shows by `beep_host.display(value)` and, with matplotlib, by `plt.show()`. */
+  onDisplay?: ((bundle: MimeBundle) => void) | undefined;
+  /** Asked by the call's `input()` and `sys.stdin.readline()`; without it they find the end of the input. */
+  onInput?: InputHandler | undefined;
   /**
    * How the result travels: `"value"` rejects what has no faithful image, `"handle"` always gives a handle,
    * `"auto"` gives a handle where there is no faithful image, `"arrow"` gives a table as an Arrow IPC stream.
@@ -131,6 +140,13 @@ export interface PythonHostBackend extends AsyncDisposable {
   isModuleAvailable(name: string, options?: CallOptions): Promise<boolean>;
   /** Gives a handle to the Python image of `value`; a handle is given back as it is. */
   createObjectHandleFromResult(value: unknown, options?: CallOptions): Promise<PythonObjectHandle>;
+  /**
+   * Makes a further session, named `label` in {@linkcode CallOptions.session}: a namespace, handles and a thread of its
+   * own. Optional: a backend without it has one session; `openSession()` of this library then says so.
+   */
+  openSession?(label: string, options?: CallOptions): Promise<void>;
+  /** Ends a further session, its calls and its handles; one that is not open is passed over. */
+  closeSession?(label: string, options?: CallOptions): Promise<void>;
   /** Ends the session and the connection, in order. Pending calls reject; calling it again gives the same promise. */
   close(options?: CloseOptions): Promise<void>;
 }

@@ -71,6 +71,14 @@ export interface RequestOptions {
   stdout?: 1;
   /** Send `stderr` events. */
   stderr?: 1;
+  /** Send `log` events. */
+  log?: 1;
+  /** Send `progress` events. */
+  progress?: 1;
+  /** Send `display` events. */
+  display?: 1;
+  /** Ask for input by an `invoke` of function 0. */
+  input?: 1;
   /** The call whose callback makes this one. */
   parent?: number;
 }
@@ -138,7 +146,8 @@ export type ReplyMessage =
 /** Server to client, before the reply: output, or a call of one of the client's functions. */
 export type EventMessage =
   | readonly [id: number, kind: "stdout" | "stderr", text: string]
-  | readonly [id: number, kind: "log" | "progress" | "display", value: unknown]
+  | readonly [id: number, kind: "log" | "progress", value: unknown]
+  | readonly [id: number, kind: "display", data: unknown, binary: readonly string[]]
   | readonly [id: number, kind: "invoke", invocation: number, functionId: number];
 
 /** An error on the wire. `code` is one of `PythonHostErrorCode`; `python` carries the exception. */

@@ -21,6 +21,7 @@ import {
 } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Lane, Operation, RequestArguments, RequestMessage, RequestOptions } from "../core/protocol.ts";
+import { deliverEvent } from "./call_events.ts";
 import { checkTimeoutMs, LONGEST_TIMER_MS, PendingCall, Stopper, type StopperHost } from "./pending_call.ts";
 import { errorFromPayload } from "./reply_errors.ts";
 import type { IncomingParts, Wire, WireEvents, WireWelcome } from "./wire.ts";
@@ -222,7 +223,7 @@ export class CallTable implements StopperHost, WireEvents {
     } else if (kind === "invoke") {
       this.#host.invoke(message, parts, lane);
     } else {
-      this.#event(message[0], kind, message[2]);
+      this.#event(message, parts);
     }
   }
 
@@ -316,22 +317,14 @@ export class CallTable implements StopperHost, WireEvents {
     if (call.releaseAfter !== undefined) this.#host.releaseIds(call.releaseAfter);
   }
 
-  #event(id: number, kind: string, value: unknown): void {
-    const call = this.#pending.get(id);
-    const listener = kind === "stdout"
-      ? call?.options.onStdout
-      : kind === "stderr"
-      ? call?.options.onStderr
-      : undefined;
-    if (listener === undefined || !call!.isWaiting) {
-      this.#host.logger.debug(`Passed over event "${kind}" of call ${id}`, value);
-      return;
-    }
+  #event(message: readonly unknown[], parts: IncomingParts): void {
+    const call = this.#pending.get(message[0] as number);
     try {
-      listener(String(value));
+      if (call?.isWaiting && deliverEvent(call.options, message, parts)) return;
+      this.#host.logger.debug("Passed over an event", message);
     } catch (error) {
       // The callback is the user's; what it throws must not end the calls of others.
-      this.#host.logger.error(`Callback for ${kind} of call ${id} threw`, error);
+      this.#host.logger.error(`Callback for ${message[1]} of call ${message[0]} threw`, error);
     }
   }
 

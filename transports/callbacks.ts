@@ -55,6 +55,11 @@ export class Callbacks {
     if (fn === undefined) {
       throw new ReferenceError(`Cannot call function ${functionId}: it was never sent to Python`);
     }
+    return await this.runFunction(fn, args, waiting);
+  }
+
+  /** Runs a function that has no number for a waiting call. */
+  async runFunction(fn: AnyFunction, args: readonly unknown[], waiting: WaitingCall): Promise<unknown> {
     this.#storage ??= await (this.#loading ??= loadStorage());
     return await this.#storage.run(waiting, async () => await fn(...args));
   }

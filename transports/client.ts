@@ -17,6 +17,7 @@ import type {
   PythonHostBackend,
   ServerInfo,
 } from "../core/backend.ts";
+import type { InputHandler } from "../core/call_events.ts";
 import { ProtocolError, PythonError, PythonHostError } from "../core/errors.ts";
 import { type PythonModuleHandle, PythonObjectHandle } from "../core/handles.ts";
 import { type Logger, SILENT_LOGGER } from "../core/logger.ts";
@@ -28,6 +29,7 @@ import {
   type RequestOptions,
 } from "../core/protocol.ts";
 import { decodePacked, decodeTagged, encodeValue } from "../core/values.ts";
+import { askForEvents } from "./call_events.ts";
 import { CallTable, type ExplainEnd } from "./call_table.ts";
 import { Callbacks, type WaitingCall } from "./callbacks.ts";
 import { ClientHandles } from "./client_handles.ts";
@@ -59,6 +61,7 @@ export interface ClientOptions {
 const DEFAULT_INTERRUPT_GRACE_MS = 2_000;
 const NO_OPTIONS: CallOptions = {};
 const NO_PARTS: readonly Uint8Array[] = [];
+const INPUT_FUNCTION = 0;
 
 /** The base of the backends of this library. */
 export abstract class PythonHostClient implements PythonHostBackend {
@@ -374,7 +377,10 @@ export abstract class PythonHostClient implements PythonHostBackend {
         Record<string, unknown>,
       ];
       const all = Object.keys(kwargs).length === 0 ? args : [...args, kwargs];
-      const value = await this.#callbacks.run(functionId as number, all, waiting);
+      // Function 0 is the call's own input handler; all others were sent to Python.
+      const value = functionId === INPUT_FUNCTION
+        ? await this.#callbacks.runFunction(inputHandlerOf(this.#calls.get(waiting.id)), all, waiting)
+        : await this.#callbacks.run(functionId as number, all, waiting);
       waiting.isWaiting = false;
       this.#resume([invocation, "ok", value], lane);
     } catch (error) {
@@ -419,11 +425,18 @@ function requestOptions(
   if (options.result !== undefined && options.result !== "auto") wire.result = options.result;
   if (options.concurrent === true) wire.concurrent = 1;
   if (options.session !== undefined) wire.session = options.session;
-  if (options.onStdout !== undefined) wire.stdout = 1;
-  if (options.onStderr !== undefined) wire.stderr = 1;
+  askForEvents(options, wire);
   if (parent !== undefined) wire.parent = parent.id;
   for (const _ in wire) return wire;
   return undefined;
+}
+
+/** What answers the call's questions for input. */
+function inputHandlerOf(call: PendingCall | undefined): InputHandler {
+  if (!call?.isWaiting || call.options.onInput === undefined) {
+    throw new ReferenceError("Cannot ask for input: its call is over");
+  }
+  return call.options.onInput;
 }
 
 /** What a function threw, for Python. */
