@@ -8,7 +8,8 @@
  */
 
 import type { DecodeContext } from "./context.ts";
-import { addMember, fillObject, makeImage, MalformedValueError, setEntry, setProperty } from "./images.ts";
+import { addMember, fillObject, makeImage, MalformedValueError } from "./images.ts";
+import { DictTable } from "./pickle_dicts.ts";
 import { decodeText } from "./text.ts";
 import { PythonTuple } from "./types.ts";
 
@@ -21,8 +22,6 @@ class Global {
     this.name = name;
   }
 }
-
-type Plain = Record<string, unknown>;
 
 /** Reads the value of a stream; `buffers` are the parts that travel beside it, in order. */
 export function readPickle(
@@ -60,102 +59,23 @@ class PickleReader {
   }
 
   read(): unknown {
+    // The loop is hot: what it changes is in variables that no closure shares, so that they live in registers.
     const bytes = this.#bytes;
     const view = this.#view;
-    const end = bytes.length;
     const stack: unknown[] = [];
     const marks: number[] = [];
     const memo: unknown[] = [];
-    const shared = new Set<unknown>();
-    // For the dict at each position of the stack: its number in the stream, and its place in the memo.
-    const dictOrdinals: number[] = [];
-    const dictMemos: number[] = [];
-    let dicts = 0;
+    const dicts = new DictTable(this.mapOrdinals);
     let nextBuffer = 0;
     let at = 0;
 
-    const take = (length: number): number => {
-      const start = at;
-      if (length > end - at) throw new MalformedValueError("the stream ends in the middle of a value");
-      at += length;
-      return start;
-    };
-    const pop = (): unknown => {
-      if (stack.length === 0) throw new MalformedValueError("the stream takes from an empty stack");
-      return stack.pop();
-    };
-    const mark = (): number => {
-      const start = marks.pop();
-      if (start === undefined || start > stack.length) {
-        throw new MalformedValueError("the stream misses a mark");
-      }
-      return start;
-    };
-    const long = (length: number): number => {
-      const value = Number(view.getBigUint64(take(length), true));
-      if (value > end) throw new MalformedValueError("the stream ends in the middle of a value");
-      return value;
-    };
-    const tuple = (start: number): void => {
-      if (start < 0) throw new MalformedValueError("the stream takes from an empty stack");
-      const made = new PythonTuple();
-      for (let i = start; i < stack.length; i++) made.push(stack[i]);
-      stack.length = start;
-      stack.push(made);
-    };
-    const setItems = (start: number): void => {
-      const count = stack.length;
-      let target = stack[start - 1];
-      if (start < 1 || (count - start) % 2 !== 0) {
-        throw new MalformedValueError("a dict has a key without a value");
-      }
-      if (!(target instanceof Map)) {
-        let isText = true;
-        for (let i = start; i < count; i += 2) isText &&= typeof stack[i] === "string";
-        if (isText) {
-          for (let i = start; i < count; i += 2) {
-            setProperty(target as Plain, stack[i] as string, stack[i + 1]);
-          }
-          stack.length = start;
-          return;
-        }
-        const place = dictMemos[start - 1]!;
-        if (memo[place] !== target) throw new MalformedValueError("items are set on what is no dict");
-        if (shared.has(target) || Object.keys(target as Plain).length > 0) {
-          this.mapOrdinals.add(dictOrdinals[start - 1]!);
-          stack.length = start;
-          return;
-        }
-        target = stack[start - 1] = memo[place] = new Map();
-      }
-      for (let i = start; i < count; i += 2) {
-        setEntry(target as Map<unknown, unknown>, stack[i], stack[i + 1]);
-      }
-      stack.length = start;
-    };
-    const text = (length: number): void => {
-      const start = take(length);
-      if (length < 40) {
-        let made = "";
-        let i = start;
-        for (; i < at; i++) {
-          const byte = bytes[i]!;
-          if (byte > 127) break;
-          made += String.fromCharCode(byte);
-        }
-        if (i === at) {
-          stack.push(made);
-          return;
-        }
-      }
-      stack.push(decodeText(bytes.subarray(start, at)));
-    };
-
+    let length = 0;
     for (;;) {
       const opcode = bytes[at++];
       switch (opcode) {
         case 0x8c: // SHORT_BINUNICODE
-          text(bytes[take(1)]!);
+          length = bytes[at]!;
+          stack.push(text(bytes, at += 1, at += length));
           break;
         case 0x94: // MEMOIZE
           if (stack.length === 0) throw new MalformedValueError("the stream takes from an empty stack");
@@ -163,37 +83,39 @@ class PickleReader {
           break;
         case 0x68: // BINGET
         case 0x6a: { // LONG_BINGET
-          const place = opcode === 0x68 ? bytes[take(1)]! : view.getUint32(take(4), true);
-          if (place >= memo.length) {
+          const place = opcode === 0x68 ? bytes[at]! : view.getUint32(at, true);
+          at += opcode === 0x68 ? 1 : 4;
+          if (!(place < memo.length)) {
             throw new MalformedValueError("the stream refers to what it does not hold");
           }
           const value = memo[place];
-          if (typeof value === "object") shared.add(value);
+          if (typeof value === "object") dicts.share(value);
           stack.push(value);
           break;
         }
         case 0x4b: // BININT1
-          stack.push(bytes[take(1)]!);
+          stack.push(bytes[at++]);
           break;
         case 0x4d: // BININT2
-          stack.push(view.getUint16(take(2), true));
+          stack.push(view.getUint16(at, true));
+          at += 2;
           break;
         case 0x4a: // BININT
-          stack.push(view.getInt32(take(4), true));
+          stack.push(view.getInt32(at, true));
+          at += 4;
           break;
         case 0x47: // BINFLOAT
-          stack.push(view.getFloat64(take(8)));
+          stack.push(view.getFloat64(at));
+          at += 8;
           break;
-        case 0x8a: { // LONG1
-          const length = bytes[take(1)]!;
-          stack.push(integer(bytes, take(length), length));
+        case 0x8a: // LONG1
+          length = bytes[at]!;
+          stack.push(integer(bytes, at += 1, at += length));
           break;
-        }
-        case 0x8b: { // LONG4
-          const length = view.getUint32(take(4), true);
-          stack.push(integer(bytes, take(length), length));
+        case 0x8b: // LONG4
+          length = view.getUint32(at, true);
+          stack.push(integer(bytes, at += 4, at += length));
           break;
-        }
         case 0x4e: // NONE
           stack.push(null);
           break;
@@ -207,21 +129,19 @@ class PickleReader {
           marks.push(stack.length);
           break;
         case 0x7d: // EMPTY_DICT
-          dictOrdinals[stack.length] = dicts;
-          dictMemos[stack.length] = memo.length;
-          stack.push(this.mapOrdinals.has(dicts++) ? new Map() : {});
+          stack.push(dicts.open(stack.length, memo.length));
           break;
         case 0x75: // SETITEMS
-          setItems(mark());
+          dicts.setItems(stack, takeMark(marks, stack), memo);
           break;
         case 0x73: // SETITEM
-          setItems(stack.length - 2);
+          dicts.setItems(stack, stack.length - 2, memo);
           break;
         case 0x5d: // EMPTY_LIST
           stack.push([]);
           break;
         case 0x65: { // APPENDS
-          const start = mark();
+          const start = takeMark(marks, stack);
           const target = stack[start - 1];
           if (!isList(target)) throw new MalformedValueError("items are appended to what is no list");
           for (let i = start; i < stack.length; i++) target.push(stack[i]);
@@ -229,7 +149,7 @@ class PickleReader {
           break;
         }
         case 0x61: { // APPEND
-          const value = pop();
+          const value = pop(stack);
           const target = stack[stack.length - 1];
           if (!isList(target)) throw new MalformedValueError("an item is appended to what is no list");
           target.push(value);
@@ -241,38 +161,37 @@ class PickleReader {
         case 0x85: // TUPLE1
         case 0x86: // TUPLE2
         case 0x87: // TUPLE3
-          tuple(stack.length - (opcode - 0x84));
+          tuple(stack, stack.length - (opcode - 0x84));
           break;
         case 0x74: // TUPLE
-          tuple(mark());
+          tuple(stack, takeMark(marks, stack));
           break;
         case 0x58: // BINUNICODE
-          text(view.getUint32(take(4), true));
+          length = view.getUint32(at, true);
+          stack.push(text(bytes, at += 4, at += length));
           break;
         case 0x8d: // BINUNICODE8
-          text(long(8));
+          length = long(view, at);
+          stack.push(text(bytes, at += 8, at += length));
           break;
-        case 0x43: { // SHORT_BINBYTES
-          const length = bytes[take(1)]!;
-          stack.push(bytes.slice(take(length), at));
+        case 0x43: // SHORT_BINBYTES
+          length = bytes[at]!;
+          stack.push(slice(bytes, at += 1, at += length));
           break;
-        }
-        case 0x42: { // BINBYTES
-          const length = view.getUint32(take(4), true);
-          stack.push(bytes.slice(take(length), at));
+        case 0x42: // BINBYTES
+          length = view.getUint32(at, true);
+          stack.push(slice(bytes, at += 4, at += length));
           break;
-        }
         case 0x8e: // BINBYTES8
-        case 0x96: { // BYTEARRAY8
-          const length = long(8);
-          stack.push(bytes.slice(take(length), at));
+        case 0x96: // BYTEARRAY8
+          length = long(view, at);
+          stack.push(slice(bytes, at += 8, at += length));
           break;
-        }
         case 0x8f: // EMPTY_SET
           stack.push(new Set());
           break;
         case 0x90: { // ADDITEMS
-          const start = mark();
+          const start = takeMark(marks, stack);
           const target = stack[start - 1];
           if (!(target instanceof Set)) throw new MalformedValueError("members are added to what is no set");
           for (let i = start; i < stack.length; i++) addMember(target, stack[i]);
@@ -280,7 +199,7 @@ class PickleReader {
           break;
         }
         case 0x91: { // FROZENSET
-          const start = mark();
+          const start = takeMark(marks, stack);
           const made = new Set();
           for (let i = start; i < stack.length; i++) addMember(made, stack[i]);
           stack.length = start;
@@ -288,8 +207,8 @@ class PickleReader {
           break;
         }
         case 0x93: { // STACK_GLOBAL
-          const name = pop();
-          const module = pop();
+          const name = pop(stack);
+          const module = pop(stack);
           if (module !== MODULE || typeof name !== "string") {
             throw new MalformedValueError("the stream names something outside the table");
           }
@@ -297,8 +216,8 @@ class PickleReader {
           break;
         }
         case 0x52: { // REDUCE
-          const args = pop();
-          const callee = pop();
+          const args = pop(stack);
+          const callee = pop(stack);
           if (!(callee instanceof Global) || !(args instanceof PythonTuple)) {
             throw new MalformedValueError("the stream calls something outside the table");
           }
@@ -306,12 +225,12 @@ class PickleReader {
           break;
         }
         case 0x62: { // BUILD
-          const state = pop();
+          const state = pop(stack);
           fillObject(stack[stack.length - 1], state);
           break;
         }
         case 0x51: { // BINPERSID: a string that cannot be told apart from another; its handle
-          const args = pop();
+          const args = pop(stack);
           if (!(args instanceof PythonTuple)) throw new MalformedValueError("a handle is not a tuple");
           stack.push(this.#call("handle", args));
           break;
@@ -323,16 +242,16 @@ class PickleReader {
         case 0x98: // READONLY_BUFFER: JavaScript has no such bytes
           break;
         case 0x30: // POP
-          pop();
+          pop(stack);
           break;
         case 0x31: // POP_MARK
-          stack.length = mark();
+          stack.length = takeMark(marks, stack);
           break;
         case 0x95: // FRAME: a hint for readers of files
-          take(8);
+          at += 8;
           break;
         case 0x80: // PROTO
-          if (bytes[take(1)] !== 5) throw new MalformedValueError("the stream is of another protocol");
+          if (bytes[at++] !== 5) throw new MalformedValueError("the stream is of another protocol");
           break;
         case 0x2e: // STOP
           if (stack.length !== 1 || marks.length !== 0 || stack[0] instanceof Global) {
@@ -354,23 +273,71 @@ class PickleReader {
   }
 }
 
+function pop(stack: unknown[]): unknown {
+  if (stack.length === 0) throw new MalformedValueError("the stream takes from an empty stack");
+  return stack.pop();
+}
+
+function takeMark(marks: number[], stack: unknown[]): number {
+  const start = marks.pop();
+  if (start === undefined || start > stack.length) throw new MalformedValueError("the stream misses a mark");
+  return start;
+}
+
+function tuple(stack: unknown[], start: number): void {
+  if (start < 0) throw new MalformedValueError("the stream takes from an empty stack");
+  const made = new PythonTuple();
+  for (let i = start; i < stack.length; i++) made.push(stack[i]);
+  stack.length = start;
+  stack.push(made);
+}
+
+function slice(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  if (!(end <= bytes.length)) throw new MalformedValueError("the stream ends in the middle of a value");
+  return bytes.slice(start, end);
+}
+
+function text(bytes: Uint8Array, start: number, end: number): string {
+  if (!(end <= bytes.length)) throw new MalformedValueError("the stream ends in the middle of a value");
+  if (end - start > SHORT_TEXT) return decodeText(bytes.subarray(start, end));
+  let made = "";
+  for (let i = start; i < end; i++) {
+    const byte = bytes[i]!;
+    if (byte > 127) return decodeText(bytes.subarray(start, end));
+    made += String.fromCharCode(byte);
+  }
+  return made;
+}
+
+// Up to here, putting a text together by hand is faster than calling the decoder.
+const SHORT_TEXT = 40;
+
+function long(view: DataView, at: number): number {
+  const value = view.getBigUint64(at, true);
+  if (value > BigInt(view.byteLength)) {
+    throw new MalformedValueError("the stream ends in the middle of a value");
+  }
+  return Number(value);
+}
+
 function isList(value: unknown): value is unknown[] {
   return Array.isArray(value) && !(value instanceof PythonTuple);
 }
 
 /** A little-endian two's complement integer: a number when that is exact, else a bigint. */
-function integer(bytes: Uint8Array, start: number, length: number): number | bigint {
+function integer(bytes: Uint8Array, start: number, end: number): number | bigint {
+  if (!(end <= bytes.length)) throw new MalformedValueError("the stream ends in the middle of a value");
+  const length = end - start;
   if (length === 0) return 0;
-  const isNegative = bytes[start + length - 1]! > 127;
+  const isNegative = bytes[end - 1]! > 127;
   if (length <= 6) {
     let value = 0;
-    for (let i = start + length - 1; i >= start; i--) value = value * 256 + bytes[i]!;
+    for (let i = end - 1; i >= start; i--) value = value * 256 + bytes[i]!;
     return isNegative ? value - 2 ** (8 * length) : value;
   }
-  let hex = "0x";
   const digits: string[] = [];
-  for (let i = start + length - 1; i >= start; i--) digits.push(HEX[bytes[i]!]!);
-  hex += digits.join("");
+  for (let i = end - 1; i >= start; i--) digits.push(HEX[bytes[i]!]!);
+  const hex = `0x${digits.join("")}`;
   const value = isNegative ? BigInt(hex) - (1n << BigInt(8 * length)) : BigInt(hex);
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : value;
