@@ -288,9 +288,12 @@ class Client:
     def _cancel(self, call: Call, target_id: int) -> None:
         target = self.running.get(target_id)
         if target is not None:
+            # Said before it is looked whether it has begun: a thread that begins now finds it.
+            target.cancel_requested = True
             if target.thread == 0 and target.stop is None:
-                target.cancel_requested = True
-            self.server.cancel_in_background(target, call)
+                call.finish("queued")
+            else:
+                self.server.cancel_in_background(target, call)
         elif target_id > self.last_read:
             # Not yet read from the session lane: remembered, and looked at before it would run.
             self.cancelled.add(target_id)
