@@ -1,0 +1,61 @@
+/**
+ * From what a user asks for to an interpreter that is there.
+ *
+ * @module
+ */
+
+import { EnvironmentError } from "../core/errors.ts";
+import { type EnsureOptions, RuntimeManager, VenvManager } from "../infrastructure/mod.ts";
+import type { PythonHostOptions } from "./options.ts";
+
+/** The environment that a host runs in. */
+export interface HostEnvironment {
+  /** Its name; undefined for one that was given by its path. */
+  readonly name: string | undefined;
+  /** Its directory. */
+  readonly path: string;
+  /** The path of its interpreter. */
+  readonly python: string;
+}
+
+/** Finds or makes the environment that the options ask for. */
+export async function resolveEnvironment(options: PythonHostOptions): Promise<HostEnvironment> {
+  const { environment, python, packages, signal, onProgress, logger } = options;
+  if (typeof environment === "object") return await existingVenv(environment.path, options);
+  const managers = new VenvManager({ runtimes: new RuntimeManager(logger === undefined ? {} : { logger }) });
+  const wanted: EnsureOptions = {
+    ...(environment === undefined ? {} : { name: environment }),
+    ...(python === undefined ? {} : { python }),
+    ...(packages === undefined || packages.length === 0 ? {} : { packages }),
+    ...(signal === undefined ? {} : { signal }),
+    ...(onProgress === undefined ? {} : { onProgress }),
+  };
+  return await managers.ensure(wanted);
+}
+
+/** An environment of the user's own: it is used as it is, and nothing in it is changed. */
+async function existingVenv(path: string, { packages, python }: PythonHostOptions): Promise<HostEnvironment> {
+  for (const [option, value] of Object.entries({ packages, python })) {
+    if (value === undefined) continue;
+    throw new EnvironmentError(
+      `Cannot use environment "${path}" with option "${option}": it is used as it is`,
+      {
+        hint:
+          "Install into it with its own pip, or give the environment by a name, which is then made for you.",
+      },
+    );
+  }
+  const windows = Deno.build.os === "windows";
+  const interpreter = windows ? `${path}\\Scripts\\python.exe` : `${path}/bin/python`;
+  try {
+    await Deno.stat(`${path}${windows ? "\\" : "/"}pyvenv.cfg`);
+    await Deno.stat(interpreter);
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+    throw new EnvironmentError(`Cannot use environment "${path}": it has no pyvenv.cfg or no interpreter`, {
+      cause,
+      hint: "Pass the directory of a venv, the one that holds pyvenv.cfg.",
+    });
+  }
+  return { name: undefined, path, python: interpreter };
+}

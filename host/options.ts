@@ -1,0 +1,71 @@
+/**
+ * What a host is started with.
+ *
+ * @module
+ */
+
+import type { PythonHostBackend } from "../core/backend.ts";
+import type { Logger } from "../core/logger.ts";
+import type { ProgressListener } from "../infrastructure/mod.ts";
+import type { ServerLimits, ServerOptions } from "../servers/mod.ts";
+import type { ExplainEnd } from "../transports/mod.ts";
+
+/** Where a backend finds the server that its host has started. */
+export interface HostEndpoint {
+  /** What a client elsewhere would be given: a pipe's name, or `http://localhost:5678`. */
+  readonly endpoint: string;
+  /** Where the server really listens. */
+  readonly address: string;
+  /** The server's token; empty when it was started without one. */
+  readonly token: string;
+  /** The bounds that the server was given. */
+  readonly limits: ServerLimits;
+  /** Says how the server ended; for the backend's errors. See `ClientOptions.explainEnd`. */
+  readonly explainEnd: ExplainEnd;
+  /** The host's logger. */
+  readonly logger: Logger;
+}
+
+/** A transport of your own: how its server is started, and how a backend is connected to it. */
+export interface HostTransport {
+  /** What it is called. */
+  readonly name: string;
+  /** Makes a backend for the server; it need not be connected yet. */
+  connect(endpoint: HostEndpoint): PythonHostBackend;
+  /** What the server is started with. */
+  readonly serverArguments?: Pick<ServerOptions, "transport" | "name" | "host" | "port" | "auth"> | undefined;
+}
+
+/** Options of `PythonHost.start`. */
+export interface PythonHostOptions {
+  /** The Python that is wanted: a version (`"3.12"`), conditions (`">=3.10"`), or a path. @default {">=3.9"} */
+  readonly python?: string | undefined;
+  /** Packages that the environment is to have, as requirements. */
+  readonly packages?: readonly string[] | undefined;
+  /**
+   * The environment to run in: the name of one of ours, or the path of any venv.
+   *
+   * @default {with `packages` or `python` one that is named by their content, else `admin`}
+   */
+  readonly environment?: string | { readonly path: string } | undefined;
+  /** Folders of your own modules, put on `sys.path` before everything else. */
+  readonly modulePaths?: readonly string[] | undefined;
+  /** Working directory of the server. @default {this program's} */
+  readonly cwd?: string | undefined;
+  /** Variables to set in the server's environment. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  /** Names of this program's variables to pass on besides the harmless ones; a trailing `*` stands for any ending. */
+  readonly inheritEnv?: readonly string[] | undefined;
+  /** How host and server talk. @default {"pipe"; on Windows "http"} */
+  readonly transport?: "pipe" | "http" | HostTransport | undefined;
+  /** How long the server may take until it is ready, in milliseconds. @default {30000} */
+  readonly startTimeoutMs?: number | undefined;
+  /** Bounds that the server keeps. */
+  readonly limits?: ServerLimits | undefined;
+  /** Gives up starting when it aborts; nothing is left then. */
+  readonly signal?: AbortSignal | undefined;
+  /** Told how the making of the environment goes on. */
+  readonly onProgress?: ProgressListener | undefined;
+  /** Told what happens. Never told a token. @default {silent} */
+  readonly logger?: Logger | undefined;
+}
