@@ -1,0 +1,44 @@
+/**
+ * The servers of this user that are entered in the run directory, and whether they really are there.
+ *
+ * @module
+ */
+
+import type { RunEntry } from "../core/endpoint.ts";
+import type { PythonHostBackend, ServerInfo } from "../core/backend.ts";
+import { PythonHostError } from "../core/errors.ts";
+import { SILENT_LOGGER } from "../core/logger.ts";
+import { resolveTransport } from "../host/transports.ts";
+import { hostRunDirectory } from "../servers/directories.ts";
+import { listRunEntries } from "../servers/run_entries.ts";
+
+/** How long a server is given to answer a question about itself. */
+const ANSWER_TIMEOUT_MS = 2_000;
+
+/** A server that answered, or why it did not. */
+export type Answer =
+  | { readonly entry: RunEntry; readonly info: ServerInfo; readonly backend: PythonHostBackend }
+  | { readonly entry: RunEntry; readonly error: PythonHostError };
+
+/** All entries of this user. */
+export async function runningEntries(): Promise<RunEntry[]> {
+  return await listRunEntries(hostRunDirectory());
+}
+
+/** Connects to the server of an entry; the backend of an answer is the caller's to close. */
+export async function ask(entry: RunEntry): Promise<Answer> {
+  const backend = resolveTransport(entry.transport).connect({
+    ...entry,
+    limits: {},
+    logger: SILENT_LOGGER,
+    explainEnd: () => Promise.resolve(undefined), // its exit code is its owner's to know
+  });
+  try {
+    const info = await backend.initialize({ timeoutMs: ANSWER_TIMEOUT_MS });
+    return { entry, info, backend };
+  } catch (error) {
+    await backend.close();
+    if (error instanceof PythonHostError) return { entry, error };
+    throw error;
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * `start http|pipe`: serves in the foreground until it is told to end.
+ *
+ * The endpoint is the one line on stdout, so that a script can read it; all else goes to stderr.
+ *
+ * @module
+ */
+
+import type { Command } from "npm:commander@^15.1.0";
+import { ServerExitedError } from "../core/errors.ts";
+import { resolveEnvironment } from "../host/environment.ts";
+import { type PythonServer, startServer } from "../servers/mod.ts";
+import { addressFor, type CliTransport, parsePort, TRANSPORTS } from "./verb.ts";
+
+/** What a program ends with that a signal ended before it did its work. */
+const INTERRUPTED_EXIT_CODE = 130;
+
+interface StartFlags {
+  readonly port?: number;
+  readonly name?: string;
+  readonly host?: string;
+  readonly venv?: string;
+  readonly auth: boolean;
+}
+
+/** Adds the verb. */
+export function addStartVerb(program: Command, report: (exitCode: number) => void): void {
+  program.command("start")
+    .description("Start a server and serve in the foreground; Ctrl-C ends it.")
+    .addArgument(program.createArgument("<transport>", "kind of wire").choices(TRANSPORTS))
+    .option("--port <number>", "port of HTTP; 0 lets the system choose (default: 5678)", parsePort)
+    .option("--name <name>", "name or path of the pipe (default: beep-python-pipe)")
+    .option("--host <address>", "loopback address to listen at (default: 127.0.0.1)")
+    .option("--venv <name>", "environment to serve from; made when it is not there", "admin")
+    .option("--no-auth", "let clients in without a token: whoever reaches the server runs code as you")
+    .action(async (transport: CliTransport, flags: StartFlags) => report(await start(transport, flags)));
+}
+
+async function start(transport: CliTransport, flags: StartFlags): Promise<number> {
+  const address = addressFor(transport, flags);
+  using signals = new EndSignals();
+  let server: PythonServer;
+  try {
+    const environment = await resolveEnvironment({
+      environment: flags.venv,
+      signal: signals.first,
+      onProgress: ({ stage, subject, message }) => console.error(message ?? `${stage}: ${subject}`),
+    });
+    server = await startServer({
+      ...address,
+      transport,
+      host: flags.host,
+      auth: flags.auth,
+      python: environment.python,
+      signal: signals.first,
+      onStdout: writeError,
+      onStderr: writeError,
+    });
+  } catch (error) {
+    if (signals.first.aborted) return INTERRUPTED_EXIT_CODE;
+    throw error;
+  }
+  await using _server = server;
+  console.log(server.endpoint);
+  console.error(`Python ${server.info.pythonVersion} serves there, process ${server.pid}. Ctrl-C ends it.`);
+  if (!flags.auth) console.error("There is no token: whoever reaches it runs code as you.");
+  server.ref();
+  const facts = await Promise.race([server.exited, signals.received]);
+  // Ended by a signal to this program, or in order by `stop`.
+  if (facts === "signal" || facts.code === 0) return 0;
+  throw new ServerExitedError("go on serving", facts);
+}
+
+/** Collects the signals that end the program: the first asks, the second insists. */
+class EndSignals implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #received = Promise.withResolvers<"signal">();
+  // Windows knows no other.
+  readonly #names: readonly Deno.Signal[] = Deno.build.os === "windows"
+    ? ["SIGINT"]
+    : ["SIGINT", "SIGTERM", "SIGHUP"];
+
+  constructor() {
+    for (const name of this.#names) Deno.addSignalListener(name, this.#onSignal);
+  }
+
+  /** Aborts at the first signal. */
+  get first(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Resolves at the first signal. */
+  get received(): Promise<"signal"> {
+    return this.#received.promise;
+  }
+
+  [Symbol.dispose](): void {
+    for (const name of this.#names) Deno.removeSignalListener(name, this.#onSignal);
+  }
+
+  readonly #onSignal = (): void => {
+    // The server does not outlive this program, so leaving at once leaves nothing behind.
+    if (this.#controller.signal.aborted) Deno.exit(INTERRUPTED_EXIT_CODE);
+    this.#controller.abort();
+    this.#received.resolve("signal");
+  };
+}
+
+function writeError(text: string): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(text));
+}

@@ -1,0 +1,103 @@
+/**
+ * Python in TypeScript: find it or get it, run it, call it, and leave nothing behind.
+ *
+ * Importing this module does nothing. {@linkcode PythonHost} owns the whole chain; {@linkcode PythonHostPipe} and
+ * {@linkcode PythonHostHttp} connect to a server that runs already; {@linkcode Infrastructure} makes environments, and
+ * {@linkcode servers} starts servers, for programs that want the steps one by one.
+ *
+ * @example Own the whole chain
+ * ```ts
+ * import { PythonHost } from "jsr:@beep/python-host";
+ * import { assertEquals } from "jsr:@std/assert";
+ *
+ * await using host = await PythonHost.start();
+ * const value = await host.evaluate<number>("import math; math.factorial(n)", { n: 10 });
+ * assertEquals(value, 3628800);
+ * ```
+ *
+ * @module
+ */
+
+// Start here
+export { PythonHost } from "./host/mod.ts";
+export type { HostEndpoint, HostEnvironment, HostTransport, PythonHostOptions } from "./host/mod.ts";
+
+// Backends, and the interface that all of them have
+export { PythonHostClient, PythonHostHttp, PythonHostPipe } from "./transports/mod.ts";
+export type {
+  ClientOptions,
+  ExplainEnd,
+  PythonHostHttpOptions,
+  PythonHostPipeOptions,
+} from "./transports/mod.ts";
+export type { IncomingParts, Wire, WireEvents, WireWelcome } from "./transports/mod.ts";
+export type {
+  CallOptions,
+  CloseOptions,
+  InitializeOptions,
+  KeywordArguments,
+  PositionalArguments,
+  PythonHostBackend,
+  ResultMode,
+  ServerInfo,
+} from "./core/backend.ts";
+
+// References to what lives in Python
+export { type HandleOwner, PythonModuleHandle, PythonObjectHandle } from "./core/handles.ts";
+
+// Values that have no type of their own in JavaScript
+export {
+  pyFloat,
+  PythonArray,
+  type PythonArrayData,
+  type PythonClassName,
+  PythonComplex,
+  PythonDataclass,
+  PythonDecimal,
+  PythonEnum,
+  PythonFloat,
+  PythonNamedTuple,
+  PythonTuple,
+  PythonUuid,
+  pythonValue,
+} from "./core/values.ts";
+export { type ConstructorArguments, type PythonConverter, registerConverter } from "./core/values.ts";
+
+// Errors
+export {
+  AddressInUseError,
+  AuthenticationError,
+  CallNotInterruptedError,
+  CallTimeoutError,
+  CommandError,
+  ConnectError,
+  ConnectionClosedError,
+  DownloadError,
+  EnvironmentError,
+  HashMismatchError,
+  PermissionNeededError,
+  ProtocolError,
+  PythonError,
+  PythonHostError,
+  PythonNotFoundError,
+  ServerExitedError,
+  ServerStartError,
+  StaleHandleError,
+  ValueConversionError,
+} from "./core/errors.ts";
+export type {
+  ExitFacts,
+  PythonExceptionInfo,
+  PythonFrame,
+  PythonHostErrorCode,
+  PythonHostErrorOptions,
+  RefusedCandidate,
+} from "./core/errors.ts";
+
+// What both sides of a connection agree on
+export type { Lane, Operation, RequestMessage, RequestOptions } from "./core/protocol.ts";
+export type { Logger } from "./core/logger.ts";
+
+// The layers below
+export * as Infrastructure from "./infrastructure/mod.ts";
+export * as servers from "./servers/mod.ts";
