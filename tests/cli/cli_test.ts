@@ -1,0 +1,170 @@
+/** The host program: serves in the foreground, is found by clients, and ends with its server. */
+
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { PythonHostHttp } from "../../transports/http.ts";
+import { PythonHostPipe } from "../../transports/pipe.ts";
+import { makeHome } from "../host/_home.ts";
+import { waitUntilGone } from "../servers/_launch.ts";
+
+const CLI = new URL("../../cli/mod.ts", import.meta.url).pathname;
+const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
+const ARGS = ["run", "-A", "--no-check", "--no-lock", "-c", CONFIG, CLI];
+
+interface Finished {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a verb to its end. */
+async function run(...args: string[]): Promise<Finished> {
+  const output = await new Deno.Command(Deno.execPath(), { args: [...ARGS, ...args], env: { NO_COLOR: "1" } })
+    .output();
+  const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+  return { code: output.code, stdout: text(output.stdout), stderr: text(output.stderr) };
+}
+
+/** Runs `start` and waits for the endpoint that it prints. */
+async function serve(
+  ...args: string[]
+): Promise<{ endpoint: string; end: () => Promise<Finished> } & { process: Deno.ChildProcess }> {
+  const process = new Deno.Command(Deno.execPath(), {
+    args: [...ARGS, "start", ...args],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const stderr = new Response(process.stderr).text();
+  const reader = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  let stdout = "";
+  while (!stdout.includes("\n")) {
+    const { value, done } = await reader.read();
+    if (done) throw new Error(`It ended early: ${await stderr}`);
+    stdout += value;
+  }
+  const end = async (): Promise<Finished> => {
+    const { code } = await process.status;
+    await reader.cancel();
+    return { code, stdout, stderr: await stderr };
+  };
+  return { endpoint: stdout.trim(), end, process };
+}
+
+/** Makes the environment that the verbs use by a quick one, so that no test waits for pip. */
+async function homeWithEnvironment(): Promise<{ path: string } & AsyncDisposable> {
+  const home = await makeHome();
+  const { VenvManager } = await import("../../infrastructure/mod.ts");
+  await new VenvManager().ensure({ name: "admin", pip: false });
+  return home;
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  Deno.test({
+    name: `start serves until ${signal}, and takes its server with it`,
+    ignore: Deno.build.os === "windows",
+    async fn() {
+      await using _home = await homeWithEnvironment();
+      const { endpoint, end, process } = await serve("http", "--port", "0");
+      assertMatch(endpoint, /^http:\/\/localhost:\d+$/);
+      const client = new PythonHostHttp(endpoint);
+      const { pid } = await client.initialize();
+      assertEquals(await client.evaluate("print('to the log'); 6 * 7"), 42);
+      await client.close();
+      process.kill(signal);
+      const { code, stdout, stderr } = await end();
+      assertEquals([code, stdout], [0, `${endpoint}\n`]);
+      assertStringIncludes(stderr, `process ${pid}`);
+      await waitUntilGone(pid);
+    },
+  });
+}
+
+Deno.test("start serves a pipe by its name, status shows it, stop ends it", async () => {
+  await using _home = await homeWithEnvironment();
+  const { endpoint, end } = await serve("pipe", "--name", "kettle");
+  assertEquals(endpoint, "kettle");
+  const client = new PythonHostPipe("kettle");
+  assertEquals(await client.evaluate("'hot'"), "hot");
+  await client.close();
+
+  const status = await run("status", "--json");
+  const [row, ...others] = JSON.parse(status.stdout);
+  assertEquals(others, []);
+  assertEquals([row.transport, row.endpoint], ["pipe", "kettle"]);
+  assertMatch(row.state, /^Python 3\./);
+  assertStringIncludes((await run("status")).stdout, "kettle");
+
+  const stopped = await run("stop", "pipe", "--name", "kettle");
+  assertEquals([stopped.code, stopped.stderr], [0, ""]);
+  assertEquals((await end()).code, 0);
+  assertEquals((await run("status")).stdout, "No server is running.\n");
+});
+
+Deno.test("start --no-auth lets clients in that have no token", async () => {
+  await using home = await homeWithEnvironment();
+  const { endpoint, end, process } = await serve("http", "--port", "0", "--no-auth");
+  const response = await fetch(`${endpoint.replace("localhost", "127.0.0.1")}/api/eval`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ expression: "6 * 7" }),
+  });
+  assertEquals([response.status, (await response.json()).value], [200, 42]);
+  process.kill("SIGTERM");
+  assertStringIncludes((await end()).stderr, "There is no token");
+  assert(home.path.length > 0);
+});
+
+Deno.test("start says how its server ended when it ends by itself", async () => {
+  await using _home = await homeWithEnvironment();
+  const { endpoint, end } = await serve("pipe", "--name", "kettle");
+  const client = new PythonHostPipe(endpoint);
+  await client.evaluate("import os; os._exit(9)").catch(() => {});
+  await client.close();
+  const { code, stderr } = await end();
+  assertEquals(code, 1);
+  assertStringIncludes(stderr, "error: Cannot go on serving: the Python server exited with code 9");
+});
+
+Deno.test("verbs refuse what they cannot do, and say what to do instead", async () => {
+  await using _home = await makeHome();
+  const cases: [string[], number, string][] = [
+    [["start", "carrier-pigeon"], 2, "Allowed choices are http, pipe"],
+    [
+      ["start", "http", "--port", "70000"],
+      1,
+      "error: Cannot use --port 70000: a port is an integer from 0 to 65535",
+    ],
+    [["start", "pipe", "--port", "1"], 1, "error: Cannot use --port 1: a pipe has a --name"],
+    [["start", "http", "--name", "kettle"], 1, "error: Cannot use --name kettle: HTTP has a --port"],
+    [["stop", "http"], 1, "error: Cannot stop the http server at port 5678: none is running\nhint: "],
+    [["dance"], 2, "unknown command"],
+  ];
+  for (const [args, code, message] of cases) {
+    const finished = await run(...args);
+    assertStringIncludes(finished.stderr, message);
+    assertEquals(finished.code, code, args.join(" "));
+  }
+  const help = await run("--help");
+  assertEquals(help.code, 0);
+  for (const verb of ["start", "stop", "status"]) assertStringIncludes(help.stdout, verb);
+});
+
+Deno.test("importing the command line loads no npm module", async () => {
+  const output = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", "--no-lock", "-c", CONFIG, CLI],
+    env: { NO_COLOR: "1" },
+  }).output();
+  const { modules } = JSON.parse(new TextDecoder().decode(output.stdout));
+  interface Dependency {
+    readonly specifier: string;
+    readonly isDynamic?: boolean;
+    readonly code?: unknown;
+  }
+  const own = modules.filter((one: { specifier: string }) => one.specifier.includes("/cli/"));
+  assert(own.length >= 5);
+  const eager = own.flatMap((one: { dependencies: Dependency[] }) => one.dependencies ?? [])
+    .filter((one: Dependency) =>
+      one.specifier.startsWith("npm:") && one.code !== undefined && one.isDynamic !== true
+    );
+  assertEquals(eager, []);
+});
