@@ -10,7 +10,7 @@ import {
   SLOW_CODE,
   testBackendContract,
 } from "../testing/mod.ts";
-import { type ClientOptions, PythonHostPipe } from "../transports/mod.ts";
+import { type ClientOptions, PythonHostHttp, PythonHostPipe } from "../transports/mod.ts";
 
 async function findPython(): Promise<string> {
   const command = Deno.env.get("BEEP_TEST_PYTHON") ?? "python3";
@@ -49,4 +49,9 @@ testBackendContract({
 testBackendContract({
   name: "PythonHostPipe",
   start: () => start("pipe", (address, options) => new PythonHostPipe(address, options)),
+});
+
+testBackendContract({
+  name: "PythonHostHttp",
+  start: () => start("http", (url, options) => new PythonHostHttp(url, options)),
 });

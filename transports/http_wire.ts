@@ -91,7 +91,7 @@ export class HttpWire implements Wire {
   send(message: RequestMessage, parts: readonly Uint8Array[], lane: Lane): void {
     const request = encodeRequest(message, parts, this.#maxFrameBytes);
     if (message[1] === "cancel") {
-      const id = message[2][0] as number;
+      const [id] = message[2] as readonly [number];
       if (this.#lanes.session.withdraw(id) || this.#lanes.control.withdraw(id)) {
         this.#answerWithdrawn(id, message[0]);
         return;

@@ -4,10 +4,12 @@
  * | class | wire | when |
  * | --- | --- | --- |
  * | {@linkcode PythonHostPipe} | Unix socket or named pipe | same machine; the fastest |
+ * | {@linkcode PythonHostHttp} | HTTP/1.1 by `fetch` | where sockets are not allowed, through proxies, on Windows |
  *
  * @module
  */
 
+export { PythonHostHttp, type PythonHostHttpOptions } from "./http.ts";
 export { PythonHostPipe, type PythonHostPipeOptions } from "./pipe.ts";
 export { type ClientOptions, PythonHostClient } from "./client.ts";
 export type { ExplainEnd } from "./call_table.ts";
