@@ -152,8 +152,7 @@ export class CallTable implements StopperHost, WireEvents {
       ? [id, operation, args]
       : [id, operation, args, details.wire];
     const lane = details.lane ?? "session";
-    const given = details.args ?? (Array.isArray(args) ? args : undefined);
-    const call = new PendingCall(message, details.parts ?? NO_PARTS, lane, options, details.handles, given);
+    const call = new PendingCall(message, details.parts ?? NO_PARTS, lane, options, details.handles);
     this.#add(call);
     if (options.signal !== undefined || options.timeoutMs !== undefined) {
       call.stopper = new Stopper(this, call, options.signal, options.timeoutMs);
@@ -375,8 +374,6 @@ export interface RequestDetails {
   readonly options?: CallOptions | undefined;
   /** The options on the wire. */
   readonly wire?: RequestOptions | undefined;
-  /** The arguments as the caller gave them, where those of the request are text already. */
-  readonly args?: readonly unknown[] | undefined;
   /** Binary parts of the arguments. */
   readonly parts?: readonly Uint8Array[] | undefined;
   /** Where it is sent. @default {"session"} */

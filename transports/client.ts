@@ -267,7 +267,6 @@ export abstract class PythonHostClient implements PythonHostBackend {
     return this.#calls.request(operation, row, {
       options,
       wire: requestOptions(options, tagged, parent),
-      args,
       parts,
       lane: laneOf(options, parent),
       handles: this.#usedHandles,

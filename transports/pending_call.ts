@@ -14,14 +14,13 @@
 
 import type { CallOptions } from "../core/backend.ts";
 import { CallNotInterruptedError, CallTimeoutError, PythonHostError } from "../core/errors.ts";
-import type { Lane, Operation, RequestMessage } from "../core/protocol.ts";
+import { JsonText, type Lane, type Operation, type RequestMessage } from "../core/protocol.ts";
 import type { IncomingParts } from "./wire.ts";
 
 /** How a call was answered; `failed` means that there is no reply, and `value` makes the error. */
 export type Outcome = "waiting" | "ok" | "tagged" | "packed" | "error" | "failed";
 
 const NO_PARTS: IncomingParts = [];
-const NO_ARGS: readonly unknown[] = [];
 /** `setTimeout` fires at once for a delay beyond this: 24.8 days. */
 export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
@@ -37,8 +36,6 @@ export class PendingCall {
   readonly lane: Lane;
   /** The caller's options, for output. */
   readonly options: CallOptions;
-  /** The arguments as the caller gave them, for messages; those in `message` may be text already. */
-  readonly #args: readonly unknown[];
   /** The handles that the call uses; they are not released while it runs. */
   readonly handles: readonly number[] | undefined;
   /** Settles with the call itself as soon as {@linkcode outcome} is known; never rejects. */
@@ -64,9 +61,7 @@ export class PendingCall {
     lane: Lane,
     options: CallOptions,
     handles: readonly number[] | undefined,
-    args: readonly unknown[] = NO_ARGS,
   ) {
-    this.#args = args;
     this.id = message[0];
     this.message = message;
     this.outgoingParts = parts;
@@ -92,7 +87,8 @@ export class PendingCall {
 
   /** What the call does, for messages: `Cannot <this>: …`. */
   get action(): string {
-    return describeCall(this.message[1], this.#args);
+    const args = this.message[2];
+    return describeCall(this.message[1], args instanceof JsonText ? args.row : args);
   }
 }
 
