@@ -87,6 +87,8 @@ export class TagReader {
       }
       case "dict":
         return this.#readDict(list(first));
+      case "map":
+        return this.#readMap(list(first));
       case "ref":
         if (typeof first !== "number" || !(first in this.#opened)) {
           throw new MalformedValueError("a reference points to nothing before it");
@@ -100,13 +102,17 @@ export class TagReader {
     return makeImage(string(name), tag.slice(1).map((arg) => this.read(arg)), this.#context);
   }
 
-  /** A dict of keys of any kind: a Map, unless all keys are strings and only its key `$` made it a tag. */
+  /** A dict of keys of any kind: a Map, unless all keys are strings and only how they look made it a tag. */
   #readDict(pairs: Json[]): unknown {
     if (pairs.length > 0 && pairs.every((pair) => Array.isArray(pair) && typeof pair[0] === "string")) {
       const made = this.#open<Record<string, unknown>>({});
       for (const pair of pairs as [string, Json][]) setProperty(made, pair[0], this.read(pair[1]));
       return made;
     }
+    return this.#readMap(pairs);
+  }
+
+  #readMap(pairs: Json[]): Map<unknown, unknown> {
     const made = this.#open(new Map());
     for (const pair of pairs) {
       const [key, value] = list(pair);

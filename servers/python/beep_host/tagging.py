@@ -108,7 +108,9 @@ class _Tagger:
         if name == "scalar":
             return self.tag(arguments[0] if type(arguments[0]).__name__ != "PickleBuffer" else value.tobytes(), depth)
         if name == "map":
-            return self.tag_dict_items(value, list(dict.items(value)), depth)
+            self.open(value)
+            items = list(dict.items(value))
+            return _tag("map", [[self.tag(key, depth + 1), self.tag(item, depth + 1)] for key, item in items])
         if name == "array":
             self.open(value)
             return self.tag_array(*arguments)
@@ -116,10 +118,6 @@ class _Tagger:
             self.open(value)
             return self.tag_object(arguments[0], arguments[1], found[2] if len(found) == 3 else None, depth)
         return _tag(name, *[self.tag(argument, depth + 1) for argument in arguments])
-
-    def tag_dict_items(self, value: Any, items: list, depth: int) -> Any:
-        self.open(value)
-        return _tag("dict", [[self.tag(key, depth + 1), self.tag(item, depth + 1)] for key, item in items])
 
     def tag_array(self, dtype: str, shape: Any, strides: Any, buffer: Any) -> Any:
         from beep_host.arrays import c_ordered

@@ -145,8 +145,15 @@ class _Reader:
             self.steps.pop()
         return made
 
+    def _map(self, pairs: Any) -> dict:
+        from collections import OrderedDict
+
+        return self._fill_dict(OrderedDict(), pairs)
+
     def _dict(self, pairs: Any) -> dict:
-        made: dict = {}
+        return self._fill_dict({}, pairs)
+
+    def _fill_dict(self, made: dict, pairs: Any) -> dict:
         self._open(made)
         for number, pair in enumerate(_list(pairs)):
             self.steps.append(_Key(number))
@@ -313,6 +320,7 @@ _TAGS: dict[str, Callable] = {
         "function",
         "handle",
         "int",
+        "map",
         "object",
         "ref",
         "set",
