@@ -42,6 +42,8 @@ export type {
   ServerInfo,
 } from "./core/backend.ts";
 
+export type { InputHandler, MimeBundle, ProgressReport, PythonLogRecord } from "./core/call_events.ts";
+
 // References to what lives in Python
 export { type HandleOwner, PythonModuleHandle, PythonObjectHandle } from "./core/handles.ts";
 
@@ -95,7 +97,8 @@ export type {
 } from "./core/errors.ts";
 
 // What both sides of a connection agree on
-export type { Lane, Operation, RequestMessage, RequestOptions } from "./core/protocol.ts";
+export { JsonText } from "./core/protocol.ts";
+export type { Lane, Operation, RequestArguments, RequestMessage, RequestOptions } from "./core/protocol.ts";
 export type { Logger } from "./core/logger.ts";
 
 // The layers below

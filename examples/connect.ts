@@ -4,8 +4,8 @@
  * Run with: deno run -A examples/connect.ts [endpoint]
  */
 
-import { PythonHostHttp } from "jsr:@beep/python-host";
-import { assertEquals } from "jsr:@std/assert";
+import { PythonHostHttp } from "@beep/python-host";
+import { assertEquals } from "@std/assert";
 
 await using python = new PythonHostHttp(Deno.args[0] ?? "http://localhost:5678");
 const value = await python.evaluate<number>("sum(n * n for n in numbers)", { numbers: [1, 2, 3] });

@@ -12,8 +12,8 @@ import {
   PythonHostHttp,
   PythonHostPipe,
   servers,
-} from "jsr:@beep/python-host";
-import { assert, assertAlmostEquals, assertEquals, assertRejects } from "jsr:@std/assert";
+} from "@beep/python-host";
+import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 
 /** What Python makes of the weather: one record for each station. */
 interface StationYear {

@@ -4,8 +4,8 @@
  * Run with: deno run -A examples/quickstart.ts
  */
 
-import { PythonError, PythonHost } from "jsr:@beep/python-host";
-import { assert, assertAlmostEquals, assertEquals } from "jsr:@std/assert";
+import { PythonError, PythonHost } from "@beep/python-host";
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 
 // Finds a Python, makes the environment `admin` if it is not there yet, starts a server and connects to it.
 await using host = await PythonHost.start();
