@@ -5,7 +5,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { PythonHostError } from "../../core/errors.ts";
+import type { PythonHostError } from "../../core/errors.ts";
 import { type Clause, type ClauseContext, SLOW_CODE } from "../contract.ts";
 
 function clause(id: string, sentence: string, body: (context: ClauseContext) => Promise<void>): Clause {

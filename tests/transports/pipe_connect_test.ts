@@ -7,7 +7,7 @@ import {
   ConnectError,
   PermissionNeededError,
   ProtocolError,
-  PythonHostError,
+  type PythonHostError,
   StaleHandleError,
 } from "../../core/errors.ts";
 import { PythonHostPipe } from "../../transports/pipe.ts";
