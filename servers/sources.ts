@@ -15,10 +15,10 @@ import { PROTOCOL_VERSION } from "../core/protocol.ts";
 import type { Logger } from "../core/logger.ts";
 import { ensurePrivateDirectory, joinPath } from "./directories.ts";
 
-/** The Python files by their path below the directory, and a hash of them all. */
+/** The Python files, and a hash of them all. */
 export interface PythonSources {
-  /** Text by relative path, with `/` between the segments. */
-  readonly files: Readonly<Record<string, string>>;
+  /** Gives the text of each file by its relative path, with `/` between the segments; called when they are missing. */
+  readonly load: () => Promise<Readonly<Record<string, string>>>;
   /** Lower-case hex hash over paths and texts. */
   readonly hash: string;
   /** Version of the library that the files belong to. */
@@ -91,12 +91,12 @@ async function isComplete(directory: string, sources: PythonSources): Promise<bo
 }
 
 function markerText(sources: PythonSources): string {
-  return `${sources.hash} ${Object.keys(sources.files).length} files, protocol ${PROTOCOL_VERSION}\n`;
+  return `${sources.hash}, protocol ${PROTOCOL_VERSION}\n`;
 }
 
 async function writeFiles(staging: string, sources: PythonSources): Promise<void> {
   await Deno.mkdir(staging, { mode: 0o700 });
-  for (const [path, text] of Object.entries(sources.files)) {
+  for (const [path, text] of Object.entries(await sources.load())) {
     const segments = path.split("/");
     if (segments.length > 1) {
       await Deno.mkdir(joinPath(staging, ...segments.slice(0, -1)), { recursive: true });

@@ -10,6 +10,7 @@ import type { RunEntry } from "../core/endpoint.ts";
 import { ServerStartError } from "../core/errors.ts";
 import { SILENT_LOGGER } from "../core/logger.ts";
 import { LIBRARY_VERSION } from "../core/protocol.ts";
+import { PYTHON_SOURCES_HASH } from "./_python_hash.gen.ts";
 import { childEnvironment } from "./child_environment.ts";
 import { ensurePrivateDirectory, hostRunDirectory, joinPath, sourcesDirectory } from "./directories.ts";
 import type { PythonServer, ServerOptions, ServerTransport } from "./options.ts";
@@ -34,13 +35,24 @@ import { StartedServer } from "./started_server.ts";
  * @throws {PermissionNeededError} naming every missing flag.
  */
 export async function startServer(options: ServerOptions): Promise<PythonServer> {
-  // Loaded when a server is started: a program that only connects to one needs no sources.
-  const { PYTHON_SOURCES, PYTHON_SOURCES_HASH } = await import("./_python.gen.ts");
   return await launch(options, {
-    sources: { files: PYTHON_SOURCES, hash: PYTHON_SOURCES_HASH, version: LIBRARY_VERSION },
+    sources: { load: loadSources, hash: PYTHON_SOURCES_HASH, version: LIBRARY_VERSION },
     sourcesRoot: sourcesDirectory(),
     runDirectory: hostRunDirectory(),
   });
+}
+
+/** Loaded when they are to be written, which is once: they are large. */
+async function loadSources(): Promise<Readonly<Record<string, string>>> {
+  const sources = await import("./_python.gen.ts");
+  if (sources.PYTHON_SOURCES_HASH === PYTHON_SOURCES_HASH) return sources.PYTHON_SOURCES;
+  throw new ServerStartError(
+    "Cannot start a Python server: its sources are not those that their hash is of",
+    "",
+    {
+      hint: 'The generated files do not fit each other: run "deno task gen".',
+    },
+  );
 }
 
 /** What a server is made of, and where its files go. */

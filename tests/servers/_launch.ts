@@ -20,7 +20,7 @@ export async function makeWorkbench(files?: Readonly<Record<string, string>>): P
   const home = await Deno.makeTempDir({ prefix: "beep-" });
   const main = await Deno.readTextFile(new URL("./testdata/server/__main__.py", import.meta.url));
   const sources = {
-    files: files ?? { "__main__.py": main },
+    load: () => Promise.resolve(files ?? { "__main__.py": main }),
     hash: await hashOf(files ?? main),
     version: "0.0.0",
   };

@@ -8,7 +8,12 @@ import { PYTHON } from "./_launch.ts";
 const SOURCES: PythonSources = {
   version: "1.2.3",
   hash: "0123456789abcdef0123",
-  files: { "__main__.py": "import package.part\n", "package/__init__.py": "", "package/part.py": "x = 1\n" },
+  load: () =>
+    Promise.resolve({
+      "__main__.py": "import package.part\n",
+      "package/__init__.py": "",
+      "package/part.py": "x = 1\n",
+    }),
 };
 
 Deno.test("ensureSources() writes to a directory that is named by version and content", async () => {
@@ -23,7 +28,10 @@ Deno.test("ensureSources() leaves what is whole as it is", async () => {
   await using home = await temporary();
   const directory = await ensureSources(home.path, SOURCES);
   const before = (await Deno.stat(`${directory}/__main__.py`)).ino;
-  await ensureSources(home.path, SOURCES);
+  await ensureSources(home.path, {
+    ...SOURCES,
+    load: () => Promise.reject(new Error("they are not needed")),
+  });
   assertEquals((await Deno.stat(`${directory}/__main__.py`)).ino, before);
 });
 
@@ -64,7 +72,7 @@ Deno.test("ensureBytecode() goes on without bytecode, and says so", async () => 
   await using home = await temporary();
   const directory = await ensureSources(home.path, {
     ...SOURCES,
-    files: { "__main__.py": "def\n" },
+    load: () => Promise.resolve({ "__main__.py": "def\n" }),
   });
   const warnings: string[] = [];
   const logger = { ...SILENT_LOGGER, warn: (message: string) => void warnings.push(message) };
