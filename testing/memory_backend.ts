@@ -40,7 +40,14 @@ export interface MemoryCall {
 }
 
 /** What is answered: a value, or a function that makes it; what the function throws is what the call rejects with. */
-export type MemoryAnswer = unknown | ((call: MemoryCall) => unknown);
+export type MemoryAnswer =
+  | ((call: MemoryCall) => unknown)
+  | object
+  | string
+  | number
+  | bigint
+  | boolean
+  | null;
 
 const INFO: ServerInfo = {
   protocol: PROTOCOL_VERSION,
