@@ -1,8 +1,8 @@
 """One HTTP connection: reads its requests one after the other, has them judged and run, and answers each.
 
-    head ──► judge ──► body ──► route ──► answer ──► head …        one thread, blocking calls
-      │        │         │                   │
-      └────────┴─────────┴──── an error ─────┴──► its answer, then the end: nothing is read after what was refused
+head ──► judge ──► body ──► route ──► answer ──► head …        one thread, blocking calls
+  │        │         │                   │
+  └────────┴─────────┴──── an error ─────┴──► its answer, then the end: nothing is read after what was refused
 """
 
 from __future__ import annotations
@@ -29,20 +29,35 @@ _LINGER_SECONDS = 1.0
 _LINGER_BYTES = 1024 * 1024
 
 REASONS = {
-    200: b"OK", 400: b"Bad Request", 401: b"Unauthorized", 403: b"Forbidden", 404: b"Not Found",
-    405: b"Method Not Allowed", 408: b"Request Timeout", 409: b"Conflict", 413: b"Content Too Large",
-    415: b"Unsupported Media Type", 417: b"Expectation Failed", 421: b"Misdirected Request",
-    422: b"Unprocessable Content", 431: b"Request Header Fields Too Large", 500: b"Internal Server Error",
-    501: b"Not Implemented", 503: b"Service Unavailable", 505: b"HTTP Version Not Supported",
+    200: b"OK",
+    400: b"Bad Request",
+    401: b"Unauthorized",
+    403: b"Forbidden",
+    404: b"Not Found",
+    405: b"Method Not Allowed",
+    408: b"Request Timeout",
+    409: b"Conflict",
+    413: b"Content Too Large",
+    415: b"Unsupported Media Type",
+    417: b"Expectation Failed",
+    421: b"Misdirected Request",
+    422: b"Unprocessable Content",
+    431: b"Request Header Fields Too Large",
+    500: b"Internal Server Error",
+    501: b"Not Implemented",
+    503: b"Service Unavailable",
+    505: b"HTTP Version Not Supported",
 }
-_JSON_FIELDS = b"Content-Type: application/json\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+_JSON_FIELDS = (
+    b"Content-Type: application/json\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+)
 _FRAMES_FIELDS = b"Content-Type: application/x-beep-frames\r\n"
 
 
 class HttpConnection:
     """The state and the thread of one accepted connection."""
 
-    def __init__(self, sock, server) -> None:  # noqa: ANN001 - _socket.socket and HttpServer, which imports this module
+    def __init__(self, sock: object, server: object) -> None:
         self.is_authenticated = False
         self.is_busy = False
         self.idle_since = monotonic()
@@ -131,8 +146,10 @@ class HttpConnection:
                 parser.feed(self._receive())
             except SocketTimeout:
                 raise HttpError(
-                    408, "protocol", "Cannot read request: its head did not arrive within "
-                    f"headTimeoutMs, {self._limits.head_timeout_ms}"
+                    408,
+                    "protocol",
+                    "Cannot read request: its head did not arrive within "
+                    f"headTimeoutMs, {self._limits.head_timeout_ms}",
                 ) from None
             head = parser.next_head()
             if head is not None:
@@ -161,8 +178,10 @@ class HttpConnection:
                     parser.advance(count)
             except SocketTimeout:
                 raise HttpError(
-                    408, "protocol", "Cannot read request: nothing of its body came for "
-                    f"bodyStallMs, {self._limits.body_stall_ms}"
+                    408,
+                    "protocol",
+                    "Cannot read request: nothing of its body came for "
+                    f"bodyStallMs, {self._limits.body_stall_ms}",
                 ) from None
             body = parser.next_body()
             if body is not None:
@@ -176,7 +195,7 @@ class HttpConnection:
         return data
 
     def _set_timed(self, is_timed: bool) -> None:
-        """Puts a time on every read, or takes it off; without one a read costs one system call, with one two."""
+        """Puts a time on every read, or takes it off: a read with one costs a second system call."""
         if is_timed or self._is_timed:
             self._is_timed = is_timed
             self._socket.settimeout(self._limits.head_timeout_ms / 1000 if is_timed else None)
@@ -290,7 +309,8 @@ class HttpConnection:
         self._finish_sending()
 
     def _finish_sending(self) -> None:
-        """Ends our half and reads what the peer still sends: closing on unread bytes would reset its answer away."""
+        """Ends our half and reads what the peer still sends: closing on unread bytes would reset its answer
+        away."""
         self._socket.shutdown(1)  # SHUT_WR
         deadline = monotonic() + _LINGER_SECONDS
         dropped = 0

@@ -17,8 +17,17 @@ class Exchange:
     """The sink of all calls of one request; it is done when as many replies have come as were asked for."""
 
     __slots__ = (
-        "_blocked", "_buffered", "_buffers", "_is_abandoned", "_is_signalled", "_left", "_lock", "_max_buffered_bytes",
-        "_notify", "_signal", "_waits_for_last",
+        "_blocked",
+        "_buffered",
+        "_buffers",
+        "_is_abandoned",
+        "_is_signalled",
+        "_left",
+        "_lock",
+        "_max_buffered_bytes",
+        "_notify",
+        "_signal",
+        "_waits_for_last",
     )
 
     def __init__(self, expected_replies: int, max_buffered_bytes: int) -> None:
@@ -46,11 +55,20 @@ class Exchange:
         if held is not None:
             held.acquire()
 
+    def offer(
+        self, json: bytes, parts: list | tuple = (), *, is_reply: bool = False, may_drop: bool = False
+    ) -> bool:
+        """Takes an event or a reply without ever waiting; False when too much is unread and it was dropped."""
+        if may_drop and self._buffered > self._max_buffered_bytes:
+            return False
+        self._add(encode_buffers(json, parts) if parts else [encode_frame(json)], int(is_reply), waits=False)
+        return True
+
     def reply(self, json: bytes, parts: list | tuple = ()) -> None:
         """Takes the one reply of a call. Never waits: nothing follows it."""
         self._add(encode_buffers(json, parts) if parts else [encode_frame(json)], 1)
 
-    def _add(self, buffers: list, replies: int) -> object | None:
+    def _add(self, buffers: list, replies: int, *, waits: bool = True) -> object | None:
         size = sum([len(buffer) for buffer in buffers])
         held = None
         with self._lock:
@@ -58,11 +76,12 @@ class Exchange:
             if not self._is_abandoned:
                 self._buffers += buffers
                 self._buffered += size
-                if not replies and self._buffered > self._max_buffered_bytes:
+                if waits and not replies and self._buffered > self._max_buffered_bytes:
                     held = allocate_lock()
                     held.acquire()
                     self._blocked.append(held)
-            # One signal for the first thing that comes, or only for the last: a wake-up costs as much as a call.
+            # One signal for the first thing that comes, or only for the last: a wake-up costs as much as a
+            # call.
             if not self._is_signalled and (not self._waits_for_last or self._left <= 0):
                 self._is_signalled = True
                 self._signal.release()
@@ -78,7 +97,8 @@ class Exchange:
         return True
 
     def gather(self, seconds: float) -> None:
-        """Waits a moment for the last reply, so that the answers to calls that were sent together leave together."""
+        """Waits a moment for the last reply, so that the answers to calls that were sent together leave
+        together."""
         with self._lock:
             if self._left <= 0:
                 return
@@ -88,7 +108,7 @@ class Exchange:
             self._waits_for_last = True
         self.wait(seconds)
 
-    def notify(self, notify) -> bool:  # noqa: ANN001 - a callable without arguments, or None
+    def notify(self, notify: object) -> bool:
         """Has `notify` called when something comes; says whether something is there already."""
         with self._lock:
             self._notify = notify

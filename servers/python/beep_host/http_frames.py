@@ -1,4 +1,5 @@
-"""Our own backend's requests over HTTP: a body is a row of frames, and so is the answer (docs/PROTOCOL.md §6)."""
+"""Our own backend's requests over HTTP: a body is a row of frames, and so is the answer (docs/PROTOCOL.md
+§6)."""
 
 from __future__ import annotations
 
@@ -17,10 +18,8 @@ _PREFIX = Struct("<II")
 _SESSION_FIELD = SESSION_HEADER.encode()
 
 
-def hand_over(
-    server: object, head: RequestHead, body: bytes | bytearray, max_buffered_bytes: int
-) -> tuple:
-    """Hands the body's calls to their sessions; gives the exchange that collects their answers, and `cancel`."""
+def hand_over(server: object, head: RequestHead, body: bytes | bytearray, max_buffered_bytes: int) -> tuple:
+    """Hands the body's calls to their sessions; gives the exchange of their answers, and `cancel`."""
     requests = [(check(json), parts) for json, parts in split_frames(body)]
     if not requests:
         raise HttpError(400, "protocol", "Cannot read request: its body contains no frame")
@@ -62,11 +61,11 @@ def split_frames(body: bytes | bytearray) -> list[tuple[bytes, list]]:
             at += 4 * count
         if end - at < json_bytes + sum(lengths):
             raise _cut_short()
-        json = bytes(view[at:at + json_bytes])
+        json = bytes(view[at : at + json_bytes])
         at += json_bytes
         parts = []
         for length in lengths:
-            parts.append(bytearray(view[at:at + length]))
+            parts.append(bytearray(view[at : at + length]))
             at += length
         frames.append((json, parts))
     return frames
@@ -99,12 +98,17 @@ def _open(server: object, requests: list, exchange: Exchange) -> None:
 def _client_of(server: object, head: RequestHead) -> object:
     name = head.headers.get(_SESSION_FIELD)
     if name is None:
-        raise HttpError(400, "protocol", f"Cannot take calls: the header {SESSION_HEADER} is missing; say hello first")
+        raise HttpError(
+            400, "protocol", f"Cannot take calls: the header {SESSION_HEADER} is missing; say hello first"
+        )
     try:
         client = server.find_client(name.decode("latin-1"))
     except HostError as error:
         raise HttpError(
-            404, error.code, error.message, hint="A session without a request for sessionIdleMs ends: connect again."
+            404,
+            error.code,
+            error.message,
+            hint="A session without a request for sessionIdleMs ends: connect again.",
         ) from None
     client.touch()
     return client

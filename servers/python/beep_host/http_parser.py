@@ -1,8 +1,8 @@
 """Bytes to HTTP/1.1 requests, without I/O.
 
-Strict where leniency lets two programs read one stream differently (RFC 9112 §11.2): line ends are CR LF and nothing
-else, a length is digits, framing fields come once, and a request with both lengths is refused. What is refused raises
-`HttpError`, after which the connection must not be used again.
+Strict where leniency lets two programs read one stream differently (RFC 9112 §11.2): line ends are CR LF and
+nothing else, a length is digits, framing fields come once, and a request with both lengths is refused. What
+is refused raises `HttpError`, after which the connection must not be used again.
 
     parser.feed(bytes) ──► next_head() ──► the caller judges the head ──► next_body() ──► next_head() …
                              None: more bytes are needed                    None: more bytes are needed
@@ -20,10 +20,19 @@ _TARGET = bytes(range(0x21, 0x7F))
 _HEAD = b"\t\r\n" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 
 # Fields that decide framing, routing or trust: a second one could be read differently by somebody else.
-_SINGLE = frozenset((
-    b"host", b"content-length", b"transfer-encoding", b"content-type", b"authorization", b"origin", b"expect",
-    b"beep-session", b"sec-fetch-site",
-))
+_SINGLE = frozenset(
+    (
+        b"host",
+        b"content-length",
+        b"transfer-encoding",
+        b"content-type",
+        b"authorization",
+        b"origin",
+        b"expect",
+        b"beep-session",
+        b"sec-fetch-site",
+    )
+)
 
 MAX_HEADER_FIELDS = 100
 _MAX_CHUNK_LINE_BYTES = 256
@@ -38,7 +47,12 @@ class HttpError(HostError):
     """A request that is refused: a status beside the word for programs and the sentence for people."""
 
     def __init__(
-        self, status: int, code: str, message: str, headers: tuple[tuple[str, str], ...] = (), hint: str | None = None
+        self,
+        status: int,
+        code: str,
+        message: str,
+        headers: tuple[tuple[str, str], ...] = (),
+        hint: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
         self.status = status
@@ -51,11 +65,21 @@ def _bad(message: str) -> HttpError:
 
 
 class RequestHead:
-    """The request line and the header fields of one request. Field names are lower case, values are stripped."""
+    """Request line and header fields of one request. Field names are lower case, values are stripped."""
 
     __slots__ = (
-        "method", "target", "path", "query", "authority", "minor_version", "headers", "content_length", "is_chunked",
-        "keeps_alive", "expects_continue", "is_accepted",
+        "method",
+        "target",
+        "path",
+        "query",
+        "authority",
+        "minor_version",
+        "headers",
+        "content_length",
+        "is_chunked",
+        "keeps_alive",
+        "expects_continue",
+        "is_accepted",
     )
 
     def __init__(self, method: bytes, target: bytes, minor_version: int, headers: dict[bytes, bytes]) -> None:
@@ -83,7 +107,9 @@ def parse_head(head: bytes) -> RequestHead:
         raise _bad("a line of its head does not end with CR LF")
     lines = head.split(b"\r\n")
     if len(lines) > MAX_HEADER_FIELDS + 1:
-        raise HttpError(431, "limit", f"Cannot read request: it has more than {MAX_HEADER_FIELDS} header fields")
+        raise HttpError(
+            431, "limit", f"Cannot read request: it has more than {MAX_HEADER_FIELDS} header fields"
+        )
     words = lines[0].split(b" ")
     if len(words) != 3:
         raise _bad("its request line is not a method, a target and a version with one space between")
@@ -145,7 +171,9 @@ def _framing(headers: dict[bytes, bytes], minor_version: int) -> tuple[int, bool
         if minor_version == 0:
             raise _bad("HTTP/1.0 has no Transfer-Encoding")
         if coding.lower() != b"chunked":
-            raise HttpError(501, "protocol", "Cannot read request: the only transfer coding understood is chunked")
+            raise HttpError(
+                501, "protocol", "Cannot read request: the only transfer coding understood is chunked"
+            )
         return 0, True
     if length is None:
         return 0, False
@@ -171,7 +199,9 @@ def _expects_continue(headers: dict[bytes, bytes], minor_version: int) -> bool:
     if expectation is None or minor_version == 0:  # RFC 9110 §10.1.1: ignored from HTTP/1.0
         return False
     if expectation.lower() != b"100-continue":
-        raise HttpError(417, "protocol", "Cannot read request: the only expectation understood is 100-continue")
+        raise HttpError(
+            417, "protocol", "Cannot read request: the only expectation understood is 100-continue"
+        )
     return True
 
 
@@ -231,7 +261,8 @@ class RequestParser:
                 raise _bad("a line of its head does not end with CR LF")
             return None
         text = data[:end]
-        # A client on a kept connection sends the same few heads over and over; reading one costs as much as a call.
+        # A client on a kept connection sends the same few heads over and over; reading one costs as much as a
+        # call.
         head = self._seen.get(text)
         if head is None:
             head = parse_head(text)
@@ -239,7 +270,7 @@ class RequestParser:
                 if len(self._seen) >= _MAX_REMEMBERED_HEADS:
                     self._seen.clear()
                 self._seen[text] = head
-        self._data = data[end + 4:]
+        self._data = data[end + 4 :]
         self._head = head
         self._skips_empty_line = True
         return head
@@ -270,9 +301,10 @@ class RequestParser:
         return body
 
     def target(self) -> memoryview | None:
-        """Where the next bytes of a body of known length belong, to spare their copy; None when `feed` takes them."""
+        """Where the next bytes of a body of known length belong, to spare their copy; None when `feed` takes
+        them."""
         if self._is_filling and self._filled < len(self._body):
-            return memoryview(self._body)[self._filled:]
+            return memoryview(self._body)[self._filled :]
         return None
 
     def advance(self, count: int) -> None:
@@ -282,7 +314,7 @@ class RequestParser:
     def _fill(self) -> None:
         count = min(len(self._data), len(self._body) - self._filled)
         if count:
-            self._body[self._filled:self._filled + count] = self._data[:count]
+            self._body[self._filled : self._filled + count] = self._data[:count]
             self._data = self._data[count:]
             self._filled += count
 
@@ -307,8 +339,8 @@ class RequestParser:
                     raise self._too_large()
                 self._state = _DATA if self._chunk_left else _TRAILERS
             elif self._state == _DATA:
-                taken = self._data[:self._chunk_left]
-                self._data = self._data[len(taken):]
+                taken = self._data[: self._chunk_left]
+                self._data = self._data[len(taken) :]
                 self._body += taken
                 self._chunk_left -= len(taken)
                 if self._chunk_left:
@@ -342,12 +374,14 @@ class RequestParser:
         line = self._data[:end]
         if line.find(b"\r") != end - 1 or not line:
             raise _bad(f"{what} does not end with CR LF")
-        self._data = self._data[end + 1:]
+        self._data = self._data[end + 1 :]
         return line[:-1]
 
     def _too_large(self) -> HttpError:
         return HttpError(
-            413, "limit", f"Cannot read request: its body is longer than maxFrameBytes, {self._max_body_bytes}"
+            413,
+            "limit",
+            f"Cannot read request: its body is longer than maxFrameBytes, {self._max_body_bytes}",
         )
 
 

@@ -1,7 +1,8 @@
 """Who may ask an HTTP server for what: judged from a request's head alone, before its body is read.
 
-Against web pages (a browser sends their address in Origin, says Sec-Fetch-Site, and asks before it sends a content type
-that is not simple), against names that were made to point here (Host), and against everybody who lacks the token.
+Against web pages (a browser sends their address in Origin, says Sec-Fetch-Site, and asks before it sends a
+content type that is not simple), against names that were made to point here (Host), and against everybody who
+lacks the token.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class HttpPolicy:
         allowed_origins: tuple[str, ...] | list[str] = (),
         commands: tuple[str, ...] | list[str] = (),
     ) -> None:
-        """`token` None means that none is asked for; `allowed_hosts` adds `name:port` to this machine's own names."""
+        """`token` None means that none is asked for; `allowed_hosts` adds `name:port` to this machine's own
+        names."""
         names = [f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")]
         if port == 80:
             names += ["127.0.0.1", "localhost", "[::1]"]
@@ -40,16 +42,21 @@ class HttpPolicy:
         self._post_paths = frozenset([FRAMES_PATH] + [API_PREFIX + name.encode("ascii") for name in commands])
 
     def judge(self, head: RequestHead) -> None:
-        """Refuses the request, or lets it be read: Host, Origin, token, path, method and content type in this order."""
+        """Refuses the request, or lets it be read: Host, Origin, token, path, method and content type in this
+        order."""
         headers = head.headers
         host = headers.get(b"host")
         if host is None and head.minor_version == 1:
             raise HttpError(400, "protocol", "Cannot read request: it has no Host header")
-        if host is None or host.lower() not in self._hosts or (
-            head.authority is not None and head.authority.lower() not in self._hosts
+        if (
+            host is None
+            or host.lower() not in self._hosts
+            or (head.authority is not None and head.authority.lower() not in self._hosts)
         ):
             raise HttpError(
-                421, "protocol", f"Cannot answer for host {_quote(head.authority or host or b'')}: it is not one of this server's names",
+                421,
+                "protocol",
+                f"Cannot answer for host {_quote(head.authority or host or b'')}: it is no name of this server",
             )
         origin = headers.get(b"origin")
         if origin is not None and origin not in self._origins:
@@ -58,7 +65,9 @@ class HttpPolicy:
             raise HttpError(403, "authentication", "Cannot answer a web page: Sec-Fetch-Site shows one")
         method, path = head.method, head.path
         if method == b"OPTIONS":
-            raise HttpError(403, "authentication", "Cannot answer OPTIONS: no web page is allowed to ask this server")
+            raise HttpError(
+                403, "authentication", "Cannot answer OPTIONS: no web page is allowed to ask this server"
+            )
         if path == HEALTH_PATH:
             if method != b"GET" and method != b"HEAD":
                 raise _method_not_allowed(method, "GET, HEAD")
@@ -72,7 +81,9 @@ class HttpPolicy:
         content_type = headers.get(b"content-type", b"").partition(b";")[0].strip(b" \t").lower()
         if content_type != wanted:
             raise HttpError(
-                415, "protocol", f"Cannot read content type {_quote(content_type)}: this path takes {_quote(wanted)}",
+                415,
+                "protocol",
+                f"Cannot read content type {_quote(content_type)}: this path takes {_quote(wanted)}",
             )
 
     def _check_token(self, authorization: bytes | None) -> None:
@@ -84,14 +95,18 @@ class HttpPolicy:
         if scheme.lower() != b"bearer" or not is_same:
             found = "none was given" if authorization is None else "the one given is wrong"
             raise HttpError(
-                401, "authentication", f"Cannot authenticate: this server wants its token, and {found}",
+                401,
+                "authentication",
+                f"Cannot authenticate: this server wants its token, and {found}",
                 (("WWW-Authenticate", "Bearer"),),
             )
 
 
 def _method_not_allowed(method: bytes, allowed: str) -> HttpError:
     return HttpError(
-        405, "argument", f"Cannot answer method {_quote(method)}: this path takes {allowed}",
+        405,
+        "argument",
+        f"Cannot answer method {_quote(method)}: this path takes {allowed}",
         (("Allow", allowed),),
     )
 

@@ -1,8 +1,8 @@
 """The HTTP server: listens, accepts, keeps the number of connections within bounds, and ends them all.
 
-Every connection has a thread of its own (`http_connection.py`), which waits in blocking calls; calls run on the threads
-of their sessions. A strict server of our own, since `http.server` says of itself that it is not for production, answers
-in two segments (44 ms on a kept connection) and reads no chunked body.
+Every connection has a thread of its own (`http_connection.py`), which waits in blocking calls; calls run on
+the threads of their sessions. A strict server of our own, since `http.server` says of itself that it is not
+for production, answers in two segments (44 ms on a kept connection) and reads no chunked body.
 """
 
 from __future__ import annotations
@@ -26,12 +26,15 @@ class HttpLimits:
     def __init__(self, **given: int) -> None:
         self.max_head_bytes = 16 * 1024  # request line and header fields
         self.max_body_bytes = DEFAULT_MAX_FRAME_BYTES
-        self.head_timeout_ms = 10_000  # from a head's first byte (of the first head: from the connection) to its last
-        self.body_stall_ms = 30_000  # without a byte of a body, and without the client taking a byte of an answer
+        # From a head's first byte to its last; for the first head, from the connection on.
+        self.head_timeout_ms = 10_000
+        # Without a byte of a body, and without the client taking a byte of an answer.
+        self.body_stall_ms = 30_000
         self.idle_timeout_ms = 300_000  # of an authenticated connection between two requests
         self.max_connections = 64  # that have shown the token
         self.max_unauthenticated = 32  # beyond it the oldest is dropped
-        self.max_buffered_bytes = 16 * 1024 * 1024  # of output that the client has not read yet, for one request
+        # Of output that the client has not read yet, for one request.
+        self.max_buffered_bytes = 16 * 1024 * 1024
         self.refused_token_delay_ms = 100
         self.backlog = 128
         for name, value in given.items():
@@ -45,7 +48,7 @@ class HttpServer:
 
     def __init__(
         self,
-        server,  # noqa: ANN001 - beep_host.server.Server
+        server: object,
         host: str = "127.0.0.1",
         port: int = 0,
         *,
@@ -53,7 +56,8 @@ class HttpServer:
         allowed_origins: tuple = (),
         limits: HttpLimits | None = None,
     ) -> None:
-        """Binds and listens; port 0 takes a free one, see `address`. Raises `OSError` when the address cannot be had."""
+        """Binds and listens; port 0 takes a free one, see `address`. Raises `OSError` when the address cannot
+        be had."""
         self.server = server
         self.limits = limits or HttpLimits()
         self.refused_tokens = 0
@@ -74,9 +78,14 @@ class HttpServer:
             raise
         name = self._listener.getsockname()
         self.port = name[1]
-        self.address = f"http://[{name[0]}]:{self.port}" if ":" in name[0] else f"http://{name[0]}:{self.port}"
+        self.address = (
+            f"http://[{name[0]}]:{self.port}" if ":" in name[0] else f"http://{name[0]}:{self.port}"
+        )
         self.policy = HttpPolicy(
-            self.port, server.token if server.auth else None, allowed_hosts, allowed_origins,
+            self.port,
+            server.token if server.auth else None,
+            allowed_hosts,
+            allowed_origins,
             [name.replace("_", "-") for name in COMMANDS if name != "ping"],
         )
 
@@ -112,7 +121,8 @@ class HttpServer:
                 self._prepare(sock)
                 self._take(sock)
             except (OSError, RuntimeError):
-                # The peer has already gone, or no thread can be started: this connection is lost, the server is not.
+                # The peer has already gone, or no thread can be started: this connection is lost, the server
+                # is not.
                 sock.close()
 
     def _make_room(self, error: OSError) -> bool:
@@ -162,7 +172,8 @@ class HttpServer:
             raise
 
     def admit(self, connection: HttpConnection) -> None:
-        """Counts a connection among those that have shown the token; drops the one that has rested longest for it."""
+        """Counts a connection among those that have shown the token; drops the one that has rested longest
+        for it."""
         dropped = None
         with self._lock:
             trusted = [c for c in self._connections if c.is_authenticated]
@@ -172,8 +183,11 @@ class HttpServer:
                 resting = [c for c in trusted if not c.is_busy and c.idle_since < before]
                 if not resting:
                     raise HttpError(
-                        503, "limit", "Cannot take another connection: all of max_connections, "
-                        f"{self.limits.max_connections}, are in use", (("Retry-After", "1"),),
+                        503,
+                        "limit",
+                        "Cannot take another connection: all of max_connections, "
+                        f"{self.limits.max_connections}, are in use",
+                        (("Retry-After", "1"),),
                     )
                 dropped = min(resting, key=lambda c: c.idle_since)
                 self._connections.remove(dropped)
@@ -195,7 +209,11 @@ class HttpServer:
         if count in (1, 10, 100) or count % 1000 == 0:
             import sys
 
-            print(f"beep_host: refused {count} HTTP requests without the right token", file=sys.__stderr__, flush=True)
+            print(
+                f"beep_host: refused {count} HTTP requests without the right token",
+                file=sys.__stderr__,
+                flush=True,
+            )
 
 
 def _time_value(milliseconds: int) -> bytes:

@@ -1,6 +1,8 @@
-"""The commands of the original's clients, for people and programs that speak plain JSON (docs/PROTOCOL.md §7).
+"""The commands of the original's clients, for people and programs that speak plain JSON (docs/PROTOCOL.md
+§7).
 
-One table serves both wires: `POST /api/<command>` (`http_connection.py`) and lines on a pipe (`newline_json.py`).
+One table serves both wires: `POST /api/<command>` (`http_connection.py`) and lines on a pipe
+(`newline_json.py`).
 
     payload ── Command.arguments ──► operation ── on its session's thread ──► Command.answer ── JSON
 """
@@ -23,7 +25,14 @@ _next_id = count(-1, -1).__next__
 _SESSION_FIELD = SESSION_HEADER.encode()
 _API_PREFIX = len(b"/api/")
 _HANDLE_PREFIX = "handle_"
-_STATUSES = {"argument": 400, "protocol": 400, "stale-handle": 404, "cancelled": 409, "limit": 413, "conversion": 422}
+_STATUSES = {
+    "argument": 400,
+    "protocol": 400,
+    "stale-handle": 404,
+    "cancelled": 409,
+    "limit": 413,
+    "conversion": 422,
+}
 
 
 class Command:
@@ -229,7 +238,7 @@ _KINDS = {str: "a string", list: "an array", dict: "an object"}
 def _handle_number(text: object) -> int | None:
     if type(text) is not str or not text.startswith(_HANDLE_PREFIX):
         return None
-    digits = text[len(_HANDLE_PREFIX):]
+    digits = text[len(_HANDLE_PREFIX) :]
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 18 else None
 
 
@@ -240,9 +249,9 @@ def _reference(value: dict) -> int | None:
 
 def _has_handle(value: object) -> bool:
     if type(value) is list:
-        return any([_has_handle(item) for item in value])
+        return any(_has_handle(item) for item in value)
     if type(value) is dict:
-        return _reference(value) is not None or any([_has_handle(item) for item in value.values()])
+        return _reference(value) is not None or any(_has_handle(item) for item in value.values())
     return False
 
 
@@ -261,13 +270,19 @@ def _tagged(value: object) -> object:
 
 
 def _create(payload: _Payload) -> list:
-    owner = payload.text("moduleName") if payload.value("moduleHandleId") is None else payload.handle("moduleHandleId")
+    owner = (
+        payload.text("moduleName")
+        if payload.value("moduleHandleId") is None
+        else payload.handle("moduleHandleId")
+    )
     return [owner, payload.text("className"), payload.get("args", list, []), payload.get("kwargs", dict, {})]
 
 
 def _call(payload: _Payload) -> list:
     return [
-        payload.handle("handleId"), payload.text("methodName"), payload.get("args", list, []),
+        payload.handle("handleId"),
+        payload.text("methodName"),
+        payload.get("args", list, []),
         payload.get("kwargs", dict, {}),
     ]
 
@@ -315,7 +330,7 @@ def _floats(value: object, context: _Context) -> bytes:
 def _rows(value: object, context: _Context) -> bytes:
     items = _items(value)
     rows, columns = value.value
-    return dumps(values.plain([items[row * columns:(row + 1) * columns] for row in range(rows)], context))
+    return dumps(values.plain([items[row * columns : (row + 1) * columns] for row in range(rows)], context))
 
 
 def _items(value: object) -> list:
@@ -332,7 +347,9 @@ COMMANDS = {
     "import": Command("import", lambda payload: [payload.text("moduleName")], _module),
     "create": Command("create", _create, _handle),
     "call": Command("call", _call, _value),
-    "getattr": Command("get", lambda payload: [payload.handle("handleId"), payload.text("attributeName")], _value),
+    "getattr": Command(
+        "get", lambda payload: [payload.handle("handleId"), payload.text("attributeName")], _value
+    ),
     "setattr": Command(
         "set",
         lambda payload: [payload.handle("handleId"), payload.text("attributeName"), payload.value("value")],

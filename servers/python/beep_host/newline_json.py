@@ -15,7 +15,8 @@ _READ_BYTES = 64 * 1024
 def serve(sock: object, first_bytes: bytes, client: object, limits: object) -> None:
     """Answers each line with one line, in order, until the peer ends; then closes the socket.
 
-    `first_bytes` is what was read to find out that the peer speaks this dialect. Calls run in the sessions of `client`.
+    `first_bytes` is what was read to find out that the peer speaks this dialect. Calls run in the sessions of
+    `client`.
     """
     lines = _Lines(sock, first_bytes, limits.max_frame_bytes)
     watch = PeerWatch(sock)
@@ -23,7 +24,7 @@ def serve(sock: object, first_bytes: bytes, client: object, limits: object) -> N
         while True:
             line = lines.next()
             if line.startswith(_BYTE_ORDER_MARK):  # .NET's StreamWriter opens with one
-                line = line[len(_BYTE_ORDER_MARK):]
+                line = line[len(_BYTE_ORDER_MARK) :]
             if line.strip():
                 sock.sendall(_answer(line, client, lines, watch))
     except LimitError as error:
@@ -82,7 +83,7 @@ class _Lines:
             end = data.find(b"\n", self._searched)
             if end >= 0:
                 line = bytes(data[:end])
-                del data[:end + 1]
+                del data[: end + 1]
                 self._searched = 0
                 return line
             if len(data) > self._max_bytes:

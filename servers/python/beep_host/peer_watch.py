@@ -22,10 +22,11 @@ class PeerWatch:
         self._alarm: tuple | None = None  # the socket pair that wakes us, made when first needed
 
     def wait(self, awaited: object) -> bytes:
-        """Waits until `awaited` (`notify(callable or None) -> is there something already`) has something to send.
+        """Waits until `awaited` (`notify(callable or None) -> is there something already`) has something to
+        send.
 
-        Gives what the peer sent meanwhile, at most one read of it. Raises `PeerGone` when it has ended: also when it
-        ended only its own sending, which nobody does who still waits for an answer.
+        Gives what the peer sent meanwhile, at most one read of it. Raises `PeerGone` when it has ended: also
+        when it ended only its own sending, which nobody does who still waits for an answer.
         """
         if self._alarm is None:
             import socket

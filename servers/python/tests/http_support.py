@@ -36,11 +36,11 @@ class Response:
             size, count = struct.unpack_from("<II", self.body, at)
             lengths = struct.unpack_from(f"<{count}I", self.body, at + 8)
             at += 8 + 4 * count
-            message = json.loads(self.body[at:at + size])
+            message = json.loads(self.body[at : at + size])
             at += size
             parts = []
             for length in lengths:
-                parts.append(self.body[at:at + length])
+                parts.append(self.body[at : at + length])
                 at += length
             found.append((message, parts) if parts else message)
         return found
@@ -131,7 +131,9 @@ class HttpTestCase(unittest.TestCase):
         self.addCleanup(connection.close)
         return connection
 
-    def request_bytes(self, path: str, body: bytes, *fields: str, method: str = "POST", token: str | None = TOKEN) -> bytes:
+    def request_bytes(
+        self, path: str, body: bytes, *fields: str, method: str = "POST", token: str | None = TOKEN
+    ) -> bytes:
         lines = [f"{method} {path} HTTP/1.1", f"Host: localhost:{self.http.port}", *fields]
         if token is not None:
             lines.append(f"Authorization: Bearer {token}")
@@ -139,7 +141,9 @@ class HttpTestCase(unittest.TestCase):
             lines.append(f"Content-Length: {len(body)}")
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
-    def ask(self, connection: Connection, path: str, body: bytes, *fields: str, **options: object) -> Response:
+    def ask(
+        self, connection: Connection, path: str, body: bytes, *fields: str, **options: object
+    ) -> Response:
         connection.send(self.request_bytes(path, body, *fields, **options))
         return connection.read_response()
 
@@ -148,12 +152,20 @@ class HttpTestCase(unittest.TestCase):
         body = json.dumps(payload).encode()
         with Connection(self.http.port) as connection:
             return self.ask(
-                connection, f"/api/{name}{query}", chunked(body), "Content-Type: application/json; charset=utf-8",
-                "Transfer-Encoding: chunked", *fields,
+                connection,
+                f"/api/{name}{query}",
+                chunked(body),
+                "Content-Type: application/json; charset=utf-8",
+                "Transfer-Encoding: chunked",
+                *fields,
             )
 
-    def frames(self, connection: Connection, session: str | None, *messages: object, query: str = "") -> Response:
-        fields = ["Content-Type: application/x-beep-frames"] + ([f"Beep-Session: {session}"] if session else [])
+    def frames(
+        self, connection: Connection, session: str | None, *messages: object, query: str = ""
+    ) -> Response:
+        fields = ["Content-Type: application/x-beep-frames"] + (
+            [f"Beep-Session: {session}"] if session else []
+        )
         return self.ask(connection, f"/beep/v1/call{query}", b"".join(map(frame, messages)), *fields)
 
     def open_session(self, connection: Connection) -> str:
@@ -170,7 +182,7 @@ class HttpTestCase(unittest.TestCase):
 
 
 def chunked(body: bytes, size: int = 16) -> bytes:
-    chunks = [body[at:at + size] for at in range(0, len(body), size)]
+    chunks = [body[at : at + size] for at in range(0, len(body), size)]
     return b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
 
 

@@ -1,4 +1,5 @@
-"""The HTTP parser and the policy, without sockets: every cut of the stream, and everything that must be refused."""
+"""The HTTP parser and the policy, without sockets: every cut of the stream, and everything that must be
+refused."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ def parse_all(stream: bytes, step: int, max_head_bytes: int = 16384, max_body_by
             head = None
 
     for at in range(0, len(stream), step):
-        piece = stream[at:at + step]
+        piece = stream[at : at + step]
         target = parser.target()
         if target is not None:
             count = min(len(target), len(piece))
@@ -53,7 +54,9 @@ class WellFormed(unittest.TestCase):
     def check(self, stream: bytes, *expected: tuple) -> list[RequestHead]:
         for step in (1, 2, 3, 7, len(stream)):
             found = parse_all(stream, step)
-            self.assertEqual([(head.method, head.path, body) for head, body in found], list(expected), f"step {step}")
+            self.assertEqual(
+                [(head.method, head.path, body) for head, body in found], list(expected), f"step {step}"
+            )
         return [head for head, _ in found]
 
     def test_no_body(self) -> None:
@@ -68,11 +71,13 @@ class WellFormed(unittest.TestCase):
         self.check(post(b"Content-Length: \t007 ", body=b"1234567"), (b"POST", b"/api/eval", b"1234567"))
 
     def test_chunked(self) -> None:
-        body = b"5\r\nhello\r\n6;name=\"x\"\r\n world\r\n0\r\n\r\n"
+        body = b'5\r\nhello\r\n6;name="x"\r\n world\r\n0\r\n\r\n'
         self.check(post(b"Transfer-Encoding: chunked", body=body), (b"POST", b"/api/eval", b"hello world"))
         self.check(post(b"transfer-encoding: Chunked", body=b"0\r\n\r\n"), (b"POST", b"/api/eval", b""))
-        self.check(post(b"Transfer-Encoding: chunked", body=b"00a\r\n0123456789\r\n000\r\n\r\n"),
-                   (b"POST", b"/api/eval", b"0123456789"))
+        self.check(
+            post(b"Transfer-Encoding: chunked", body=b"00a\r\n0123456789\r\n000\r\n\r\n"),
+            (b"POST", b"/api/eval", b"0123456789"),
+        )
 
     def test_trailers_change_nothing(self) -> None:
         body = b"2\r\nok\r\n0\r\nContent-Length: 99\r\nAuthorization: Bearer x\r\n\r\n"
@@ -81,18 +86,27 @@ class WellFormed(unittest.TestCase):
 
     def test_pipelined(self) -> None:
         stream = (
-            GET + post(b"Content-Length: 3", body=b"abc")
-            + post(b"Transfer-Encoding: chunked", body=b"1\r\nz\r\n0\r\n\r\n") + GET
+            GET
+            + post(b"Content-Length: 3", body=b"abc")
+            + post(b"Transfer-Encoding: chunked", body=b"1\r\nz\r\n0\r\n\r\n")
+            + GET
         )
-        self.check(stream, (b"GET", b"/health", b""), (b"POST", b"/api/eval", b"abc"),
-                   (b"POST", b"/api/eval", b"z"), (b"GET", b"/health", b""))
+        self.check(
+            stream,
+            (b"GET", b"/health", b""),
+            (b"POST", b"/api/eval", b"abc"),
+            (b"POST", b"/api/eval", b"z"),
+            (b"GET", b"/health", b""),
+        )
 
     def test_one_empty_line_before_a_request(self) -> None:
         self.check(b"\r\n" + GET + b"\r\n" + GET, (b"GET", b"/health", b""), (b"GET", b"/health", b""))
 
     def test_absolute_form(self) -> None:
-        (head,) = self.check(b"GET http://localhost:5678/health?a=1 HTTP/1.1\r\nHost: localhost:5678\r\n\r\n",
-                             (b"GET", b"/health", b""))
+        (head,) = self.check(
+            b"GET http://localhost:5678/health?a=1 HTTP/1.1\r\nHost: localhost:5678\r\n\r\n",
+            (b"GET", b"/health", b""),
+        )
         self.assertEqual((head.authority, head.query), (b"localhost:5678", b"a=1"))
         self.assertEqual(parse_head(b"GET HTTP://h?q HTTP/1.1\r\nHost: h").path, b"/")
         self.assertEqual(parse_head(b"OPTIONS * HTTP/1.1\r\nHost: h").path, b"*")
@@ -142,8 +156,16 @@ class Refused(unittest.TestCase):
         self.check(post(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked", body=chunks))
         for length in (b"+5", b"-5", b"5,5", b"5, 5", b"0x5", b"5 5", b"5.0", b"", b"five", b"\xb2", b"1_0"):
             self.check(post(b"Content-Length: " + length, body=b"hello"))
-        for coding in (b"gzip, chunked", b"chunked, identity", b"xchunked", b"chunked;x=1", b"identity", b"",
-                       b"\x0bchunked", b"chunked, chunked"):
+        for coding in (
+            b"gzip, chunked",
+            b"chunked, identity",
+            b"xchunked",
+            b"chunked;x=1",
+            b"identity",
+            b"",
+            b"\x0bchunked",
+            b"chunked, chunked",
+        ):
             with self.assertRaises(HttpError):
                 parse_all(post(b"Transfer-Encoding: " + coding, body=chunks), 1)
         self.check(b"POST / HTTP/1.0\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)
@@ -171,9 +193,22 @@ class Refused(unittest.TestCase):
         self.check(post(*[b"X-%d: y" % number for number in range(101)]), 431)
 
     def test_request_line(self) -> None:
-        for line in (b"GET  / HTTP/1.1", b"GET / HTTP/1.1 ", b" GET / HTTP/1.1", b"GET\t/ HTTP/1.1", b"GET /",
-                     b"G(T / HTTP/1.1", b"GET / http/1.1", b"GET / HTTP/11", b"GET /\x80 HTTP/1.1", b"GET health HTTP/1.1",
-                     b"GET https://h/ HTTP/1.1", b"CONNECT h:1 HTTP/1.1", b"GET * HTTP/1.1", b"GET /a#b HTTP/1.1"):
+        for line in (
+            b"GET  / HTTP/1.1",
+            b"GET / HTTP/1.1 ",
+            b" GET / HTTP/1.1",
+            b"GET\t/ HTTP/1.1",
+            b"GET /",
+            b"G(T / HTTP/1.1",
+            b"GET / http/1.1",
+            b"GET / HTTP/11",
+            b"GET /\x80 HTTP/1.1",
+            b"GET health HTTP/1.1",
+            b"GET https://h/ HTTP/1.1",
+            b"CONNECT h:1 HTTP/1.1",
+            b"GET * HTTP/1.1",
+            b"GET /a#b HTTP/1.1",
+        ):
             self.check(line + b"\r\nHost: h\r\n\r\n")
         self.check(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505)
         self.check(b"GET / HTTP/1.2\r\nHost: h\r\n\r\n", 505)
@@ -181,10 +216,26 @@ class Refused(unittest.TestCase):
 
     def test_chunks(self) -> None:
         chunked = b"Transfer-Encoding: chunked"
-        for body in (b"0x5\r\nhello\r\n", b"5 \r\nhello\r\n", b" 5\r\nhello\r\n", b"-1\r\n", b"\r\nhello", b"5\nhello\r\n0\r\n\r\n",
-                     b"5\r\nhelloX\r\n", b"5\r\nhello\n0\r\n\r\n", b"5\r\nhello0\r\n\r\n", b"g\r\n", b"5;a\x00\r\nhello\r\n",
-                     b"5;a\rb\r\nhello\r\n0\r\n\r\n", b"1" * 300, b"0\r\n folded\r\n\r\n", b"0\r\nno colon\r\n\r\n", b"0\r\nX: a\x00\r\n\r\n",
-                     b"0\r\nX: y\n\r\n", b"5;" + b"a" * 300 + b"\r\nhello\r\n0\r\n\r\n"):
+        for body in (
+            b"0x5\r\nhello\r\n",
+            b"5 \r\nhello\r\n",
+            b" 5\r\nhello\r\n",
+            b"-1\r\n",
+            b"\r\nhello",
+            b"5\nhello\r\n0\r\n\r\n",
+            b"5\r\nhelloX\r\n",
+            b"5\r\nhello\n0\r\n\r\n",
+            b"5\r\nhello0\r\n\r\n",
+            b"g\r\n",
+            b"5;a\x00\r\nhello\r\n",
+            b"5;a\rb\r\nhello\r\n0\r\n\r\n",
+            b"1" * 300,
+            b"0\r\n folded\r\n\r\n",
+            b"0\r\nno colon\r\n\r\n",
+            b"0\r\nX: a\x00\r\n\r\n",
+            b"0\r\nX: y\n\r\n",
+            b"5;" + b"a" * 300 + b"\r\nhello\r\n0\r\n\r\n",
+        ):
             self.check(post(chunked, body=body))
         self.check(post(chunked, body=b"f" * 16 + b"\r\n"), 413)
         self.check(post(chunked, body=b"0\r\n" + b"X: " + b"y" * 20000 + b"\r\n\r\n"))
@@ -193,7 +244,10 @@ class Refused(unittest.TestCase):
         self.check(b"GET /" + b"a" * 20000, 431)
         self.check(b"GET / HTTP/1.1\r\nX: " + b"a" * 20000 + b"\r\n\r\n", 431)
         self.check(post(b"Content-Length: 1001", body=b"x" * 1001), 413)
-        self.check(post(b"Transfer-Encoding: chunked", body=b"3e8\r\n" + b"x" * 1000 + b"\r\n1\r\nx\r\n0\r\n\r\n"), 413)
+        self.check(
+            post(b"Transfer-Encoding: chunked", body=b"3e8\r\n" + b"x" * 1000 + b"\r\n1\r\nx\r\n0\r\n\r\n"),
+            413,
+        )
         self.assertEqual(len(parse_all(post(b"Content-Length: 1000", body=b"x" * 1000), 13)[0][1]), 1000)
 
     def test_expectation(self) -> None:
@@ -219,7 +273,9 @@ class Refused(unittest.TestCase):
 
 
 class Policy(unittest.TestCase):
-    policy = HttpPolicy(5678, "secret", ["box.example:5678"], ["http://app.example"], ["eval", "module-available"])
+    policy = HttpPolicy(
+        5678, "secret", ["box.example:5678"], ["http://app.example"], ["eval", "module-available"]
+    )
 
     def judge(self, line: bytes, *lines: bytes) -> int:
         try:
@@ -233,13 +289,38 @@ class Policy(unittest.TestCase):
         return 200
 
     def test_host(self) -> None:
-        for host in (b"127.0.0.1:5678", b"localhost:5678", b"LocalHost:5678", b"[::1]:5678", b"box.example:5678"):
+        for host in (
+            b"127.0.0.1:5678",
+            b"localhost:5678",
+            b"LocalHost:5678",
+            b"[::1]:5678",
+            b"box.example:5678",
+        ):
             self.assertEqual(self.judge(b"GET /health", b"Host: " + host), 200, host)
         for host in (
-            b"evil.com", b"evil.com:5678", b"localhost", b"localhost:5679", b"localhost:05678", b"localhost.:5678",
-            b"127.0.0.1", b"127.1:5678", b"2130706433:5678", b"0.0.0.0:5678", b"[::]:5678", b"::1:5678", b"127.0.0.1:5678 ,x",
-            b"localhost:5678@evil.com", b"evil@localhost:5678", b"127.0.0.1.nip.io:5678", b"localhost:5678.evil.com", b"",
-            b"localhost :5678", b"[::ffff:127.0.0.1]:5678", b"localhost:5678/", b"127.0.0.2:5678", b"http://localhost:5678",
+            b"evil.com",
+            b"evil.com:5678",
+            b"localhost",
+            b"localhost:5679",
+            b"localhost:05678",
+            b"localhost.:5678",
+            b"127.0.0.1",
+            b"127.1:5678",
+            b"2130706433:5678",
+            b"0.0.0.0:5678",
+            b"[::]:5678",
+            b"::1:5678",
+            b"127.0.0.1:5678 ,x",
+            b"localhost:5678@evil.com",
+            b"evil@localhost:5678",
+            b"127.0.0.1.nip.io:5678",
+            b"localhost:5678.evil.com",
+            b"",
+            b"localhost :5678",
+            b"[::ffff:127.0.0.1]:5678",
+            b"localhost:5678/",
+            b"127.0.0.2:5678",
+            b"http://localhost:5678",
         ):
             self.assertEqual(self.judge(b"GET /health", b"Host: " + host), 421, host)
         self.assertEqual(self.judge(b"GET /health"), 400)
@@ -264,10 +345,23 @@ class Policy(unittest.TestCase):
         host = b"Host: localhost:5678"
         kind = b"Content-Type: application/json"
         for value in (b"Bearer secret", b"bearer secret", b"Bearer  secret "):
-            self.assertEqual(self.judge(b"POST /api/eval", host, kind, b"Authorization: " + value), 200, value)
-        for value in (b"Bearer Secret", b"Bearer secre", b"Bearer secrets", b"Bearer", b"secret", b"Basic secret", b"",
-                      b"Bearer \xff", b"Bearer\tsecret"):
-            self.assertEqual(self.judge(b"POST /api/eval", host, kind, b"Authorization: " + value), 401, value)
+            self.assertEqual(
+                self.judge(b"POST /api/eval", host, kind, b"Authorization: " + value), 200, value
+            )
+        for value in (
+            b"Bearer Secret",
+            b"Bearer secre",
+            b"Bearer secrets",
+            b"Bearer",
+            b"secret",
+            b"Basic secret",
+            b"",
+            b"Bearer \xff",
+            b"Bearer\tsecret",
+        ):
+            self.assertEqual(
+                self.judge(b"POST /api/eval", host, kind, b"Authorization: " + value), 401, value
+            )
         self.assertEqual(self.judge(b"POST /api/eval?token=secret", host, kind), 401)
         self.assertEqual(self.judge(b"POST /nowhere", host, kind), 401)
         self.assertEqual(self.judge(b"GET /health", host), 200)
@@ -286,11 +380,15 @@ class Policy(unittest.TestCase):
         self.assertEqual(self.judge(b"POST /api/eval", *common), 415)
         self.assertEqual(self.judge(b"POST /api/eval", *common, b"Content-Type: text/plain"), 415)
         self.assertEqual(self.judge(b"POST /beep/v1/call", *common, kind), 415)
-        self.assertEqual(self.judge(b"POST /beep/v1/call", *common, b"Content-Type: application/x-beep-frames"), 200)
+        self.assertEqual(
+            self.judge(b"POST /beep/v1/call", *common, b"Content-Type: application/x-beep-frames"), 200
+        )
 
     def test_without_token(self) -> None:
         policy = HttpPolicy(5678, None, commands=["eval"])
-        policy.judge(parse_head(b"POST /api/eval HTTP/1.1\r\nHost: localhost:5678\r\nContent-Type: application/json"))
+        policy.judge(
+            parse_head(b"POST /api/eval HTTP/1.1\r\nHost: localhost:5678\r\nContent-Type: application/json")
+        )
 
 
 if __name__ == "__main__":

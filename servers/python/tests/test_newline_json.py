@@ -50,23 +50,49 @@ class NewlineJson(unittest.TestCase):
         sock = self.connect(b'\xef\xbb\xbf{"command":"ping","payload":{}}\n')
         self.assertEqual(self.read(sock), {"result": {"status": "ok"}, "error": None})
         module = self.ask(sock, "import", {"moduleName": "datetime"})["result"]["handleId"]
-        made = self.ask(sock, "create", {"moduleHandleId": module, "className": "timedelta", "args": [2]})["result"]
+        made = self.ask(sock, "create", {"moduleHandleId": module, "className": "timedelta", "args": [2]})[
+            "result"
+        ]
         self.assertEqual(made["typeName"], "timedelta")
-        self.assertEqual(self.ask(sock, "getattr", {"handleId": made["handleId"], "attributeName": "days"})["result"], {"value": 2})
-        self.assertEqual(self.ask(sock, "call", {"handleId": made["handleId"], "methodName": "total_seconds"})["result"], {"value": 172800.0})
-        self.assertEqual(self.ask(sock, "eval", {"expression": "a + 1", "locals": {"a": 1}})["result"], {"value": 2})
+        self.assertEqual(
+            self.ask(sock, "getattr", {"handleId": made["handleId"], "attributeName": "days"})["result"],
+            {"value": 2},
+        )
+        self.assertEqual(
+            self.ask(sock, "call", {"handleId": made["handleId"], "methodName": "total_seconds"})["result"],
+            {"value": 172800.0},
+        )
+        self.assertEqual(
+            self.ask(sock, "eval", {"expression": "a + 1", "locals": {"a": 1}})["result"], {"value": 2}
+        )
         wrapped = self.ask(sock, "wrap", {"value": []})["result"]["handleId"]
         self.assertEqual(self.ask(sock, "tofloatarray", {"handleId": wrapped})["result"], [])
-        self.assertEqual(self.ask(sock, "module_available", {"moduleName": "json"})["result"], {"available": True})
-        self.assertEqual(self.ask(sock, "dispose", {"handleId": wrapped}), {"result": {"success": True}, "error": None})
-        named = self.ask(sock, "create", {"moduleName": "types", "className": "SimpleNamespace"})["result"]["handleId"]
-        self.assertEqual(self.ask(sock, "setattr", {"handleId": named, "attributeName": "b", "value": 1})["result"], {"success": True})
+        self.assertEqual(
+            self.ask(sock, "module_available", {"moduleName": "json"})["result"], {"available": True}
+        )
+        self.assertEqual(
+            self.ask(sock, "dispose", {"handleId": wrapped}), {"result": {"success": True}, "error": None}
+        )
+        named = self.ask(sock, "create", {"moduleName": "types", "className": "SimpleNamespace"})["result"][
+            "handleId"
+        ]
+        self.assertEqual(
+            self.ask(sock, "setattr", {"handleId": named, "attributeName": "b", "value": 1})["result"],
+            {"success": True},
+        )
 
     def test_errors_keep_the_connection(self) -> None:
         sock = self.connect()
         reply = self.ask(sock, "eval", {"expression": "1/0"})
         self.assertEqual(reply, {"result": None, "error": "ZeroDivisionError: division by zero"})
-        for line in (b"{broken\n", b"[]\n", b'{"command":5}\n', b'{"command":"nothing"}\n', b'{"command":"eval"}\n', b"\xff\n"):
+        for line in (
+            b"{broken\n",
+            b"[]\n",
+            b'{"command":5}\n',
+            b'{"command":"nothing"}\n',
+            b'{"command":"eval"}\n',
+            b"\xff\n",
+        ):
             sock.sendall(line)
             reply = self.read(sock)
             self.assertIsNone(reply["result"])
@@ -75,16 +101,24 @@ class NewlineJson(unittest.TestCase):
 
     def test_values_that_ended_the_originals_connection(self) -> None:
         sock = self.connect()
-        self.assertEqual(self.ask(sock, "eval", {"expression": "[float('nan'), {1}, b'a']"})["result"], {"value": ["NaN", [1], "YQ=="]})
+        self.assertEqual(
+            self.ask(sock, "eval", {"expression": "[float('nan'), {1}, b'a']"})["result"],
+            {"value": ["NaN", [1], "YQ=="]},
+        )
         self.assertEqual(self.ask(sock, "eval", {"expression": "1j"})["result"]["typeName"], "complex")
         # One line per reply, whatever the text contains.
-        self.assertEqual(self.ask(sock, "eval", {"expression": r"'a\nb\u2028'"})["result"], {"value": "a\nb\u2028"})
+        self.assertEqual(
+            self.ask(sock, "eval", {"expression": r"'a\nb\u2028'"})["result"], {"value": "a\nb\u2028"}
+        )
 
     def test_lines_cut_anywhere_and_sent_ahead(self) -> None:
         sock = self.connect(b'{"comm')
-        lines = b'and":"eval","payload":{"expression":"import time; time.sleep(0.1); 1"}}\r\n\r\n{"command":"eval","payload":{"expression":"2"}}\n'
+        lines = (
+            b'and":"eval","payload":{"expression":"import time; time.sleep(0.1); 1"}}\r\n\r\n'
+            b'{"command":"eval","payload":{"expression":"2"}}\n'
+        )
         for at in range(0, len(lines), 7):
-            sock.sendall(lines[at:at + 7])
+            sock.sendall(lines[at : at + 7])
         self.assertEqual(self.read(sock)["result"], {"value": 1})
         self.assertEqual(self.read(sock)["result"], {"value": 2})
 
