@@ -50,6 +50,8 @@ const INHERITED: readonly string[] = [
   "PROCESSOR_ARCHITECTURE",
 ];
 
+const SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin";
+
 /** Where the values come from and what is asked for. */
 export interface ChildEnvironmentOptions {
   /** Variables to set; they win over all others. */
@@ -68,11 +70,11 @@ export function childEnvironment(options: ChildEnvironmentOptions): Record<strin
   const wanted = [...INHERITED, ...options.inheritEnv ?? []];
   for (const [name, value] of readVariables(wanted)) result[name] = value;
   if (options.binPath !== undefined) {
-    const separator = Deno.build.os === "windows" ? ";" : ":";
+    const windows = Deno.build.os === "windows";
     const path = Object.keys(result).find((name) => name.toUpperCase() === "PATH") ?? "PATH";
-    result[path] = result[path] === undefined
-      ? options.binPath
-      : `${options.binPath}${separator}${result[path]}`;
+    // Where PATH may not be read, the system's own programs must still be found, as they are without any PATH.
+    const others = result[path] ?? (windows ? undefined : SYSTEM_PATH);
+    result[path] = others === undefined ? options.binPath : `${options.binPath}${windows ? ";" : ":"}${others}`;
   }
   if (options.environmentPath !== undefined) result.VIRTUAL_ENV = options.environmentPath;
   return { ...result, ...options.env };
