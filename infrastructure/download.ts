@@ -11,7 +11,7 @@
  */
 
 import { dirname } from "@std/path";
-import { DownloadError, HashMismatchError, PythonHostError } from "../core/errors.ts";
+import { DownloadError, HashMismatchError, type PythonHostError } from "../core/errors.ts";
 import { redactUrl } from "./child.ts";
 import type { Context } from "./context.ts";
 import { removeIfThere } from "./files.ts";

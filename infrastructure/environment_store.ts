@@ -13,8 +13,8 @@ import { venvInterpreter } from "./discovery.ts";
 import { listIfThere, readTextIfThere, removeIfThere, statIfThere, writeAtomically } from "./files.ts";
 import { isNotFound } from "./io_errors.ts";
 import { Layout } from "./layout.ts";
-import { isAbandoned } from "./locking.ts";
-import { type Marker, readMarker, verifyOncePerBoot } from "./marker.ts";
+import { isAbandoned, own } from "./locking.ts";
+import { compareManifest, type Marker, readMarker, verifyOncePerBoot } from "./marker.ts";
 import type { PythonRuntime } from "./runtime.ts";
 import type { Specification } from "./specification.ts";
 
@@ -89,6 +89,16 @@ export class EnvironmentStore {
     return join(this.#layout.environment(name), `${specHash.slice(0, SHORT_HASH)}-${random}`);
   }
 
+  /** The directory that a pointer leads to. */
+  path(name: string, pointer: Pointer): string {
+    return join(this.#layout.environment(name), pointer.directory);
+  }
+
+  /** Forgets that a directory was verified since the last boot. */
+  async forget(directory: string): Promise<void> {
+    await removeIfThere(this.#context.io, `${directory}.verified`);
+  }
+
   /** Reads a pointer; undefined when there is none that can be believed. */
   async readPointer(name: string, which: string): Promise<Pointer | undefined> {
     const text = await readTextIfThere(this.#context.io, this.pointerPath(name, which));
@@ -136,7 +146,7 @@ export class EnvironmentStore {
   async follow(name: string, which: string): Promise<PythonEnvironment | undefined> {
     const pointer = await this.readPointer(name, which);
     if (pointer === undefined) return undefined;
-    const directory = join(this.#layout.environment(name), pointer.directory);
+    const directory = this.path(name, pointer);
     const opened = await this.open(name, directory);
     if ("environment" in opened) return opened.environment;
     this.#context.logger.warn("An environment must be made again", directory, opened.problem);
@@ -165,6 +175,79 @@ export class EnvironmentStore {
     const pointer: Pointer = { schema: 1, directory: basename(directory), specHash, specification };
     await this.writePointer(name, specHash, pointer);
     await this.writePointer(name, "current", pointer);
+  }
+
+  /** Whether the name of a directory points to it. */
+  async isPublished(directory: string): Promise<boolean> {
+    const pointer = await this.readPointer(basename(dirname(directory)), "current");
+    return pointer?.directory === basename(directory);
+  }
+
+  /** What the marker of a directory says, whether it is usable or not. */
+  async details(directory: string): Promise<EnvironmentDetails | undefined> {
+    return (await readMarker<EnvironmentDetails>(this.#context.io, directory, "environment"))?.details;
+  }
+
+  /** What is wrong with a directory, every file compared. */
+  async verify(directory: string): Promise<string[]> {
+    const marker = await readMarker<EnvironmentDetails>(this.#context.io, directory, "environment");
+    if (marker === undefined) return ["it was never finished"];
+    const problem = await this.#baseProblem(marker.details.runtime);
+    return [
+      ...(problem === undefined ? [] : [problem]),
+      ...await compareManifest(this.#context.io, directory, marker),
+    ];
+  }
+
+  /** Says that a directory is in use, so that `gc` and `delete` leave it alone, for as long as it is held. */
+  async lease(directory: string): Promise<AsyncDisposable> {
+    const path = `${directory}.use-${crypto.randomUUID()}`;
+    const held = await own(this.#context, path);
+    const io = this.#context.io;
+    return {
+      async [Symbol.asyncDispose](): Promise<void> {
+        held[Symbol.dispose]();
+        await removeIfThere(io, path);
+      },
+    };
+  }
+
+  /** Whether somebody uses a directory; leases of dead processes are removed. */
+  async isInUse(directory: string): Promise<boolean> {
+    const prefix = `${basename(directory)}.use-`;
+    let used = false;
+    for (const entry of await listIfThere(this.#context.io, dirname(directory))) {
+      if (!entry.startsWith(prefix)) continue;
+      const path = join(dirname(directory), entry);
+      if (await isAbandoned(this.#context, path)) await removeIfThere(this.#context.io, path);
+      else used = true;
+    }
+    return used;
+  }
+
+  /** Removes pointers that lead nowhere. */
+  async dropDeadPointers(name: string): Promise<void> {
+    const root = this.#layout.environment(name);
+    const there = new Set(await listIfThere(this.#context.io, root));
+    for (const entry of there) {
+      if (!/^([0-9a-f]{16}|current)\.json$/.test(entry)) continue;
+      const pointer = await this.readPointer(
+        name,
+        entry === "current.json" ? "current" : entry.slice(0, SHORT_HASH),
+      );
+      if (pointer === undefined || !there.has(pointer.directory)) {
+        await removeIfThere(this.#context.io, join(root, entry));
+      }
+    }
+  }
+
+  /** Removes all that belongs to a name, but for its lock: who waits for it must not hold a file that is gone. */
+  async removeName(name: string): Promise<void> {
+    const root = this.#layout.environment(name);
+    await removeIfThere(this.#context.io, this.pointerPath(name, "current"));
+    for (const entry of await listIfThere(this.#context.io, root)) {
+      if (entry !== ".lock") await moveToTrash(this.#context, join(root, entry));
+    }
   }
 
   /** The names of all environments that have a pointer. */

@@ -4,57 +4,106 @@
  * @module
  */
 
-import { EnvironmentError } from "../core/errors.ts";
-import { childEnvironment, expectSuccess, runChild } from "./child.ts";
-import type { Context } from "./context.ts";
-import { venvInterpreter } from "./discovery.ts";
-import { type EnvironmentDetails, EnvironmentStore, type PythonEnvironment } from "./environment_store.ts";
+import { resolve } from "@std/path";
+import { CommandError, EnvironmentError } from "../core/errors.ts";
+import { type BundleTools, readBundle, writeBundle } from "./bundle.ts";
+import type { Context, ContextOptions } from "./context.ts";
+import { EnvironmentBuilder } from "./environment_builder.ts";
+import { EnvironmentStore, type PythonEnvironment } from "./environment_store.ts";
 import { readIndexSettings } from "./index_settings.ts";
+import { type InstalledPackage, listPackages, pinOf, sitePackages } from "./installed_packages.ts";
 import { mapIoError } from "./io_errors.ts";
-import { prepareHome } from "./layout.ts";
-import { lock, own } from "./locking.ts";
-import { join } from "@std/path";
-import { writeMarker } from "./marker.ts";
+import { forgetVerified } from "./marker.ts";
 import { checkName } from "./names.ts";
-import type { PackageInstaller } from "./packages.ts";
-import { PipInstaller } from "./pip.ts";
-import { DEFAULT_REQUEST, RuntimeManager } from "./runtimes.ts";
+import type { InstallerChoice } from "./packages.ts";
 import {
+  appendBackendSuffix,
+  type ComputeBackend,
+  detectComputeBackend,
+  providerEnvironmentName,
+  type RocmStrategy,
+} from "./providers.ts";
+import { runInEnvironment, type RunOptions, type RunResult } from "./run.ts";
+import { RuntimeManager } from "./runtimes.ts";
+import {
+  canonicalRequirement,
   canonicalRequirements,
   type EnsureOptions,
   hashSpecification,
-  indexKey,
+  normalizePackageName,
+  packageOf,
   type Specification,
 } from "./specification.ts";
+import { isBare, specify } from "./specify.ts";
+import { sweepStaging } from "./staging.ts";
+import { lock as lockFile } from "./locking.ts";
+import { prepareHome } from "./layout.ts";
 
-/** What a {@linkcode VenvManager} can be given. */
-export interface VenvManagerOptions {
-  /** The runtimes that environments are made from. @default {a new manager with the same home} */
+/** What a {@linkcode VenvManager} can be given: a runtime manager, or what a new one is made from. */
+export interface VenvManagerOptions extends ContextOptions {
+  /** The runtimes that environments are made from; it brings its own data directory. @default {a new manager} */
   readonly runtimes?: RuntimeManager;
-  /** The data directory, when no `runtimes` are given. */
-  readonly home?: string;
+  /** The path of a uv that is preferred to all others. */
+  readonly uv?: string;
+  /** Who installs when nothing is said: `auto` takes uv when it is there, else pip. @default {"auto"} */
+  readonly installer?: InstallerChoice;
   /** How long another process is waited for, in milliseconds. @default {300000} */
   readonly lockDeadlineMs?: number;
+}
+
+/** How an existing environment is changed. */
+export type ChangeOptions = Pick<
+  EnsureOptions,
+  "installer" | "index" | "sourceBuilds" | "signal" | "onProgress"
+>;
+
+/** What is known of an environment. */
+export interface EnvironmentStatus {
+  /** Its name. */
+  readonly name: string;
+  /** `ready` to be used, `broken` so that its next use makes it anew, or `missing`. */
+  readonly state: "ready" | "broken" | "missing";
+  /** What is wrong with a broken one. */
+  readonly problem?: string;
+  /** The environment, when it is ready. */
+  readonly environment?: PythonEnvironment;
+  /** Its packages, when it is ready. */
+  readonly packages?: readonly InstalledPackage[];
+}
+
+/** How a provider's environment is made. */
+export interface ProviderOptions extends Omit<EnsureOptions, "name"> {
+  /** What computes. @default {what is found on this machine} */
+  readonly computeBackend?: ComputeBackend;
+  /** How environments for ROCm are shared. @default {"model"} */
+  readonly rocmStrategy?: RocmStrategy;
 }
 
 /** The name of the environment that host programs run in. */
 export const ADMIN_NAME = "admin";
 
-/** Makes, finds, changes and removes environments. */
+/**
+ * Makes, finds, changes and removes environments.
+ *
+ * An environment never changes once it is made: a change makes a new one and switches its name to it, so a server that
+ * runs in the old one never sees its packages change.
+ */
 export class VenvManager {
   /** The runtimes that environments are made from. */
   readonly runtimes: RuntimeManager;
   readonly #context: Context;
   readonly #store: EnvironmentStore;
-  readonly #lockDeadlineMs: number | undefined;
+  readonly #builder: EnvironmentBuilder;
+  readonly #installer: InstallerChoice;
 
   /** Makes a manager; nothing is read or started until it is asked for something. */
   constructor(options: VenvManagerOptions = {}) {
-    this.runtimes = options.runtimes ??
-      new RuntimeManager(options.home === undefined ? {} : { home: options.home });
+    const { runtimes, uv, lockDeadlineMs, installer, ...context } = options;
+    this.runtimes = runtimes ?? new RuntimeManager(context);
     this.#context = this.runtimes.context;
     this.#store = new EnvironmentStore(this.#context);
-    this.#lockDeadlineMs = options.lockDeadlineMs;
+    this.#builder = new EnvironmentBuilder(this.runtimes, this.#store, { uv, lockDeadlineMs });
+    this.#installer = installer ?? "auto";
   }
 
   /** The admin environment: named `admin`, made from the default runtime, with pip. Taken as it is when it exists. */
@@ -67,142 +116,347 @@ export class VenvManager {
    * else a new one. A specification that has nothing but a name takes the environment of that name as it is.
    *
    * Requires `--allow-read` and `--allow-write` for the data directory; making one needs `--allow-run` too.
+   *
+   * @throws {PythonNotFoundError} When no Python meets the request and none may be downloaded.
+   * @throws {CommandError} When the installer fails, with its own decisive lines.
+   * @throws {EnvironmentError} When the environment cannot be made for another reason.
    */
   async ensure(options: EnsureOptions = {}): Promise<PythonEnvironment> {
-    const { signal } = options;
-    signal?.throwIfAborted();
+    options.signal?.throwIfAborted();
     const bare = isBare(options);
-    const given = options.name === undefined ? undefined : checkName(options.name);
-    const wanted = given ?? (bare ? ADMIN_NAME : undefined);
+    const name = options.name === undefined ? (bare ? ADMIN_NAME : undefined) : checkName(options.name);
     try {
       if (bare) {
-        const existing = await this.#store.follow(wanted!, "current");
+        const existing = await this.#store.follow(name!, "current");
         if (existing !== undefined) return existing;
+        // Broken: it is made again from what it was made from.
+        const pointer = await this.#store.readPointer(name!, "current");
+        if (pointer !== undefined) return await this.#realize(name, pointer.specification, options);
       }
-      const damaged = bare ? await this.#store.readPointer(wanted!, "current") : undefined;
-      const specification = damaged?.specification ?? await this.#specify(options, wanted === ADMIN_NAME);
-      const specHash = hashSpecification(specification, `${this.#context.os}-${this.#context.arch}`);
-      const name = wanted ?? `auto-${specHash.slice(0, 12)}`;
-      return await this.#store.hit(name, specHash) ??
-        await this.#make(name, specHash, specification, options);
+      return await this.#realize(name, await this.#specify(options, name === ADMIN_NAME), options);
     } catch (error) {
-      throw mapIoError(`make environment "${wanted ?? "(unnamed)"}"`, error);
+      throw mapIoError(`make environment "${name ?? "(unnamed)"}"`, error);
     }
   }
 
   async #specify(options: EnsureOptions, admin: boolean): Promise<Specification> {
-    const index = await readIndexSettings(this.#context);
-    return {
-      python: options.python ?? DEFAULT_REQUEST,
-      requirements: canonicalRequirements(options.packages ?? []),
-      constraints: canonicalRequirements(options.constraints ?? []),
-      locked: options.lock !== undefined,
-      withoutDependencies: false,
-      pip: options.pip ?? admin,
-      sourceBuilds: options.sourceBuilds ?? false,
-      index: indexKey(index),
-    };
+    const python = (): Promise<string> => this.runtimes.defaultRequest();
+    return await specify(this.#context, options, { python, pip: admin, index: options.index });
   }
 
-  async #make(
-    name: string,
-    specHash: string,
+  async #realize(
+    name: string | undefined,
     specification: Specification,
     options: EnsureOptions,
   ): Promise<PythonEnvironment> {
-    const { signal, onProgress } = options;
-    const layout = await prepareHome(this.#context);
-    const root = layout.environment(name);
-    await this.#context.io.mkdir(root, { recursive: true, mode: 0o700 });
-    onProgress?.({ stage: "lock", subject: name });
-    const until = async (): Promise<boolean> => await this.#store.follow(name, specHash) !== undefined;
-    using held = await lock(this.#context, join(root, ".lock"), {
-      signal,
-      deadlineMs: this.#lockDeadlineMs,
-      until,
-    });
-    const existing = await this.#store.hit(name, specHash);
-    if (existing !== undefined) return existing;
-    if (held?.exclusive === true) await this.#store.sweep(name);
-    return await this.#build(name, specHash, specification, options);
+    const specHash = hashSpecification(specification, `${this.#context.os}-${this.#context.arch}`);
+    const actual = name ?? `auto-${specHash.slice(0, 12)}`;
+    const installer = options.installer ?? this.#installer;
+    return await this.#store.hit(actual, specHash) ??
+      await this.#builder.make(actual, specHash, specification, { ...options, installer });
   }
 
-  async #build(
-    name: string,
-    specHash: string,
-    specification: Specification,
-    options: EnsureOptions,
-  ): Promise<PythonEnvironment> {
-    const { signal, onProgress } = options;
-    onProgress?.({ stage: "discover", subject: specification.python });
-    const runtime = await this.runtimes.find(specification.python, signal === undefined ? {} : { signal });
-    const installer = this.#installer();
-    const directory = this.#store.newDirectory(name, specHash);
-    using _owned = await own(this.#context, `${directory}.own`);
-    try {
-      const index = await readIndexSettings(this.#context);
-      onProgress?.({ stage: "create", subject: name });
-      await installer.createVenv(runtime, directory, { pip: specification.pip, index, signal });
-      const python = venvInterpreter(this.#context.os, directory);
-      if (specification.requirements.length > 0) {
-        onProgress?.({ stage: "install", subject: name });
-        await installer.install({
-          runtime,
-          environment: directory,
-          python,
-          requirements: specification.requirements,
-          constraints: specification.constraints,
-          requireHashes: specification.locked,
-          withoutDependencies: specification.withoutDependencies,
-          sourceBuilds: specification.sourceBuilds,
-          offline: this.#context.offline,
-          index,
-          signal,
-          onLine: (message) => onProgress?.({ stage: "install", subject: name, message }),
-        });
-      }
-      onProgress?.({ stage: "verify", subject: name });
-      await this.#probe(python, runtime.executable, signal);
-      const details: EnvironmentDetails = { specification, runtime, installer: installer.name };
-      await writeMarker(this.#context.io, directory, { kind: "environment", sha256: specHash, details });
-      onProgress?.({ stage: "publish", subject: name });
-      await this.#store.publish(name, directory, specHash, specification);
-    } catch (error) {
-      await this.#store.discard(directory);
-      throw error;
+  /** Makes an environment. Throws an {@linkcode EnvironmentError} when there is one of that name. */
+  async create(name: string, options: Omit<EnsureOptions, "name"> = {}): Promise<PythonEnvironment> {
+    if (await this.#store.readPointer(checkName(name), "current") !== undefined) {
+      throw new EnvironmentError(`Cannot create environment "${name}": it exists`, {
+        hint: "Use ensure() to take or change it, or delete() it first.",
+      });
     }
-    const made = await this.#store.open(name, directory);
-    if ("problem" in made) throw new EnvironmentError(`Cannot use environment "${name}": ${made.problem}`);
-    onProgress?.({ stage: "done", subject: name });
-    return made.environment;
+    return await this.ensure({ packages: [], ...options, name });
   }
 
-  async #probe(python: string, lifeline: string, signal: AbortSignal | undefined): Promise<void> {
-    const { io, os, environment } = this.#context;
-    const args = ["-I", "-S", "-c", "import sys, encodings"];
-    const result = await runChild(io, os, python, {
-      args,
-      env: childEnvironment(environment),
-      signal,
-      timeoutMs: 10_000,
-    });
-    expectSuccess("start the interpreter of a new environment", [python, ...args], result);
-    void lifeline;
+  /** What is known of all environments. */
+  async list(): Promise<EnvironmentStatus[]> {
+    return await Promise.all((await this.#store.names()).map((name) => this.#status(name, false)));
   }
 
-  #installer(): PackageInstaller {
-    return new PipInstaller(
+  /** What is known of an environment, its packages included. Starts no process. */
+  async status(name: string): Promise<EnvironmentStatus> {
+    return await this.#status(checkName(name), true);
+  }
+
+  async #status(name: string, withPackages: boolean): Promise<EnvironmentStatus> {
+    const pointer = await this.#store.readPointer(name, "current");
+    if (pointer === undefined) return { name, state: "missing" };
+    const opened = await this.#store.open(name, this.#store.path(name, pointer));
+    if ("problem" in opened) return { name, state: "broken", problem: opened.problem };
+    const { environment } = opened;
+    if (!withPackages) return { name, state: "ready", environment };
+    return { name, state: "ready", environment, packages: await this.#packages(environment) };
+  }
+
+  async #packages(environment: PythonEnvironment): Promise<InstalledPackage[]> {
+    const { version, runtime, path } = environment;
+    return await listPackages(
       this.#context,
-      async function* (this: VenvManager) {
-        yield* await this.runtimes.discover();
-      }.bind(this),
+      sitePackages(this.#context.os, path, version, runtime.freeThreaded),
     );
   }
-}
 
-/** Whether a specification says nothing but a name. */
-function isBare(options: EnsureOptions): boolean {
-  return options.python === undefined && options.packages === undefined &&
-    options.requirementsFiles === undefined &&
-    options.pyproject === undefined && options.lock === undefined && options.constraints === undefined;
+  async #current(name: string): Promise<PythonEnvironment> {
+    const environment = await this.#store.follow(checkName(name), "current");
+    if (environment !== undefined) return environment;
+    if (await this.#store.readPointer(name, "current") !== undefined) return await this.ensure({ name });
+    throw new EnvironmentError(`Cannot find environment "${name}"`, {
+      hint: `There are: ${(await this.#store.names()).join(", ") || "none"}.`,
+    });
+  }
+
+  /** The packages of an environment, one exact line each, as `pip freeze` would print them. */
+  async freeze(name: string): Promise<string[]> {
+    return (await this.#packages(await this.#current(name))).map(pinOf);
+  }
+
+  /**
+   * Adds packages. What is there keeps its version where that is possible; an environment of that name is made when
+   * there is none.
+   */
+  async install(
+    name: string,
+    packages: readonly string[],
+    options: ChangeOptions = {},
+  ): Promise<PythonEnvironment> {
+    const pointer = await this.#store.readPointer(checkName(name), "current");
+    if (pointer === undefined) return await this.ensure({ ...options, name, packages });
+    const environment = await this.#current(name);
+    const asked = new Set(packages.map(packageOf));
+    const old = pointer.specification;
+    const kept = old.requirements.filter((line) => !asked.has(packageOf(line)));
+    const requirements = canonicalRequirements([...kept, ...packages]);
+    const held = (await this.#packages(environment)).filter((item) =>
+      !asked.has(normalizePackageName(item.name))
+    );
+    const next: Specification = {
+      ...old,
+      requirements,
+      locked: false,
+      withoutDependencies: false,
+      sourceBuilds: options.sourceBuilds ?? old.sourceBuilds,
+      constraints: canonicalRequirements(held.filter((item) => item.url === undefined).map(pinOf)),
+    };
+    try {
+      return await this.#realize(name, next, options);
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      // The new packages need other versions of what is there: then those give way, as with pip.
+      this.#context.logger.warn("Installing with other versions of what was there", name, error.output);
+      return await this.#realize(name, { ...next, constraints: old.constraints }, options);
+    }
+  }
+
+  /** Removes packages; what they needed stays, as with pip. */
+  async uninstall(
+    name: string,
+    packages: readonly string[],
+    options: ChangeOptions = {},
+  ): Promise<PythonEnvironment> {
+    const environment = await this.#current(name);
+    const pointer = (await this.#store.readPointer(name, "current"))!;
+    const gone = new Set(packages.map(normalizePackageName));
+    const installed = await this.#packages(environment);
+    const missing = [...gone].filter((item) =>
+      !installed.some((other) => normalizePackageName(other.name) === item)
+    );
+    if (missing.length > 0) {
+      throw new EnvironmentError(
+        `Cannot uninstall from environment "${name}": it has no ${missing.join(", ")}`,
+      );
+    }
+    const kept = installed.filter((item) => !gone.has(normalizePackageName(item.name)));
+    const pins = kept.filter((item) =>
+      !(pointer.specification.pip && normalizePackageName(item.name) === "pip")
+    );
+    return await this.#realize(name, {
+      ...pointer.specification,
+      pip: pointer.specification.pip && !gone.has("pip"),
+      requirements: canonicalRequirements(pins.map(pinOf)),
+      constraints: [],
+      locked: false,
+      withoutDependencies: true,
+    }, options);
+  }
+
+  /** Gives an environment exactly the packages that are asked for, and what they need. Its Python stays. */
+  async sync(name: string, options: Omit<EnsureOptions, "name">): Promise<PythonEnvironment> {
+    const pointer = await this.#store.readPointer(checkName(name), "current");
+    const old = pointer?.specification;
+    return await this.ensure({
+      packages: [],
+      ...(old === undefined ? {} : { python: old.python, pip: old.pip }),
+      ...options,
+      name,
+    });
+  }
+
+  /**
+   * Finds the versions of everything that a specification needs, with hashes. The text goes into a file of the user's
+   * and later into `ensure({ lock })`, which installs exactly that. Nothing is installed here.
+   */
+  async lock(options: EnsureOptions): Promise<string> {
+    const specification = await this.#specify(options, false);
+    const { signal } = options;
+    const runtime = await this.runtimes.ensure(specification.python, signal === undefined ? {} : { signal });
+    await prepareHome(this.#context);
+    const installer = await this.#builder.installer(options.installer ?? this.#installer, options);
+    return await installer.lock({
+      runtime,
+      requirements: specification.requirements,
+      index: options.index ?? await readIndexSettings(this.#context),
+      sourceBuilds: specification.sourceBuilds,
+      offline: this.#context.offline,
+      signal,
+    });
+  }
+
+  /** What is wrong with an environment, one line each: its files, its base, and packages that do not fit together. */
+  async verify(
+    name: string,
+    options: ChangeOptions & { readonly packages?: readonly string[] } = {},
+  ): Promise<string[]> {
+    const pointer = await this.#store.readPointer(checkName(name), "current");
+    if (pointer === undefined) return ["it does not exist"];
+    const directory = this.#store.path(name, pointer);
+    const problems = await this.#store.verify(directory);
+    const opened = await this.#store.open(name, directory);
+    if ("problem" in opened) return problems.length > 0 ? problems : [opened.problem];
+    const { environment } = opened;
+    const installed = new Set(
+      (await this.#packages(environment)).map((item) => normalizePackageName(item.name)),
+    );
+    for (const item of options.packages ?? []) {
+      if (!installed.has(packageOf(canonicalRequirement(item)) ?? "")) {
+        problems.push(`package "${item}" is not installed`);
+      }
+    }
+    const installer = await this.#builder.installer(options.installer ?? this.#installer, options);
+    return [...problems, ...await installer.check(environment.python, environment.runtime, options.signal)];
+  }
+
+  /** Makes a broken environment anew from what it was made from. Gives what was wrong with its files. */
+  async repair(name: string, options: ChangeOptions = {}): Promise<string[]> {
+    const pointer = await this.#store.readPointer(checkName(name), "current");
+    if (pointer === undefined) {
+      throw new EnvironmentError(`Cannot repair environment "${name}": it does not exist`);
+    }
+    const problems = await this.#store.verify(this.#store.path(name, pointer));
+    if (problems.length === 0) return problems;
+    forgetVerified();
+    await this.#store.forget(this.#store.path(name, pointer));
+    await this.ensure({ ...options, name });
+    return problems;
+  }
+
+  /**
+   * Runs a script or a module in an environment, to its end. It is ended when this process ends, in whatever way.
+   *
+   * Requires `--allow-run` for the environment's interpreter.
+   */
+  async run(environment: string | PythonEnvironment, options: RunOptions): Promise<RunResult> {
+    const actual = typeof environment === "string" ? await this.#current(environment) : environment;
+    await using _lease = await this.lease(actual);
+    return await runInEnvironment(this.#context, actual, options);
+  }
+
+  /** Keeps an environment from being removed for as long as it is held, as a server does that runs in it. */
+  async lease(environment: PythonEnvironment): Promise<AsyncDisposable> {
+    return await this.#store.lease(environment.path);
+  }
+
+  /** Removes an environment. Gives false when there is none; refuses while it is in use, unless `force` is given. */
+  async delete(
+    name: string,
+    options: { readonly force?: boolean; readonly signal?: AbortSignal } = {},
+  ): Promise<boolean> {
+    const directories = await this.#store.directories(checkName(name));
+    const pointer = await this.#store.readPointer(name, "current");
+    if (directories.length === 0 && pointer === undefined) return false;
+    return await this.#builder.locked(name, options, async () => {
+      if (options.force !== true) {
+        for (const directory of await this.#store.directories(name)) {
+          if (!await this.#store.isInUse(directory)) continue;
+          throw new EnvironmentError(`Cannot delete environment "${name}": it is in use`, {
+            hint: "Close the servers that run in it, or pass `force`.",
+          });
+        }
+      }
+      await this.#store.removeName(name);
+      return true;
+    });
+  }
+
+  /** Removes what nobody needs any more: superseded environments that are not in use, and what dead processes left. */
+  async gc(
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<{ readonly removed: readonly string[] }> {
+    const layout = await prepareHome(this.#context);
+    const removed: string[] = [];
+    {
+      using held = await lockFile(this.#context, layout.lock, options);
+      if (held?.exclusive === true) await sweepStaging(this.#context);
+    }
+    for (const name of await this.#store.names()) {
+      await this.#builder.locked(name, options, async (exclusive) => {
+        if (!exclusive) return;
+        await this.#store.sweep(name);
+        const pointer = await this.#store.readPointer(name, "current");
+        const current = pointer === undefined ? undefined : this.#store.path(name, pointer);
+        for (const directory of await this.#store.directories(name)) {
+          if (directory === current || await this.#store.isInUse(directory)) continue;
+          await this.#store.discard(directory);
+          removed.push(directory);
+        }
+        await this.#store.dropDeadPointers(name);
+      });
+    }
+    return { removed };
+  }
+
+  /**
+   * Writes everything that an environment needs into a new directory: the runtime's archive when it is one that was
+   * installed by this library, the wheels and the lock. Gives the lock.
+   */
+  async exportBundle(directory: string, options: EnsureOptions): Promise<string> {
+    const { signal } = options;
+    const specification = await this.#specify(options, false);
+    const runtime = await this.runtimes.ensure(specification.python, signal === undefined ? {} : { signal });
+    const lock = options.lock ?? (specification.requirements.length === 0 ? "" : await this.lock(options));
+    const index = options.index ?? await readIndexSettings(this.#context);
+    await writeBundle(this.#bundleTools, resolve(directory), {
+      runtime,
+      lock,
+      pip: specification.pip,
+      index,
+      signal,
+    });
+    return lock;
+  }
+
+  /** Makes the environment of a bundle, without a network. */
+  async importBundle(
+    directory: string,
+    options: Pick<EnsureOptions, "name" | "installer" | "signal" | "onProgress"> = {},
+  ): Promise<PythonEnvironment> {
+    return await readBundle(this.#bundleTools, resolve(directory), options);
+  }
+
+  get #bundleTools(): BundleTools {
+    const ensure = (options: EnsureOptions): Promise<PythonEnvironment> => this.ensure(options);
+    return { context: this.#context, pip: this.#builder.pip, ensure };
+  }
+
+  /**
+   * The environment of a provider and, for ROCm, of a model, named as the original names it: the provider with what
+   * computes (`llama-cuda`). One that is not known yet is made, empty unless packages are given.
+   */
+  async ensureProviderEnvironment(
+    provider: string,
+    modelId?: string,
+    options: ProviderOptions = {},
+  ): Promise<PythonEnvironment> {
+    const { computeBackend, rocmStrategy, ...rest } = options;
+    const backend = computeBackend ?? await detectComputeBackend(this.#context, options.signal);
+    const name = providerEnvironmentName(appendBackendSuffix(provider, backend), modelId, rocmStrategy);
+    return await this.ensure({ ...rest, name });
+  }
 }

@@ -9,7 +9,7 @@
 
 import { createHash } from "node:crypto";
 import { join } from "@std/path";
-import { statIfThere, writeAtomically } from "./files.ts";
+import { type statIfThere, writeAtomically } from "./files.ts";
 import type { Io } from "./io.ts";
 import { isNotFound } from "./io_errors.ts";
 

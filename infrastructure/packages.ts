@@ -59,8 +59,6 @@ export interface PackageInstaller {
   install(request: InstallRequest): Promise<void>;
   /** Finds the versions of all that is needed, as the lines of a requirements file with hashes. */
   lock(request: LockRequest): Promise<string>;
-  /** Downloads the wheels of a lock into a directory. */
-  download(request: LockRequest, directory: string): Promise<void>;
   /** What is inconsistent among the installed packages, one line each. */
   check(python: string, runtime: PythonRuntime, signal?: AbortSignal): Promise<string[]>;
 }

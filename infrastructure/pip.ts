@@ -9,9 +9,10 @@ import { CommandError, EnvironmentError } from "../core/errors.ts";
 import { childEnvironment, type ChildResult, expectSuccess, lastLines, runChild } from "./child.ts";
 import type { Context } from "./context.ts";
 import { venvInterpreter } from "./discovery.ts";
-import { removeIfThere, statIfThere } from "./files.ts";
+import { statIfThere } from "./files.ts";
 import { type IndexSettings, pipVariables } from "./index_settings.ts";
 import type { InstallRequest, LockRequest, PackageInstaller } from "./packages.ts";
+import { withRequirementFiles } from "./requirement_files.ts";
 import type { PythonRuntime } from "./runtime.ts";
 import { compareVersions, parseVersion } from "./versions.ts";
 
@@ -29,7 +30,10 @@ export function decisivePipLines(result: Pick<ChildResult, "stdout" | "stderr">)
     .filter((line) =>
       /^\s*(error|ERROR|The conflict is|Could not|No matching|\s+\S+ depends on|\S*Error:)/.test(line)
     );
-  return lines.length === 0 ? lastLines(result) : [...new Set(lines)].slice(-20).join("\n");
+  if (lines.length === 0) return lastLines(result);
+  // pip lists every version there is, which for an old project is a page.
+  const short = lines.map((line) => line.replace(/(\(from versions: )(.{200}).*\)/, "$1$2 …)"));
+  return [...new Set(short)].slice(-20).join("\n");
 }
 
 /** Packages by pip. */
@@ -70,20 +74,33 @@ export class PipInstaller implements PackageInstaller {
     );
     if (!options.pip) return;
     const python = venvInterpreter(this.#context.os, path);
-    if (runtime.ensurepip) {
-      await this.#run(
-        `put pip into "${path}"`,
-        runtime,
-        [
-          python,
-          "-I",
-          "-m",
-          "ensurepip",
-          "--default-pip",
-        ],
-        {},
-        options,
-      );
+    await this.#seed(runtime, path, python, options);
+  }
+
+  /** Puts pip into a venv: from the wheel that Python brings along where it can, so that no network is needed. */
+  async #seed(
+    runtime: PythonRuntime,
+    path: string,
+    python: string,
+    options: { readonly index: IndexSettings; readonly signal?: AbortSignal | undefined },
+  ): Promise<void> {
+    const action = `put pip into "${path}"`;
+    const wheel = runtime.ensurepip ? await this.#bundledWheel(runtime, options.signal) : undefined;
+    if (wheel !== undefined && isAble(runtime)) {
+      // A third of the time that ensurepip takes, which runs pip from inside its wheel.
+      const pip = [runtime.executable, "-I", "-m", "pip", `--python=${python}`];
+      const command = [
+        ...pip,
+        "install",
+        "--no-index",
+        "--no-deps",
+        "--no-compile",
+        "--progress-bar=off",
+        wheel,
+      ];
+      await this.#run(action, runtime, command, pipVariables({}, this.#context.os), options);
+    } else if (runtime.ensurepip) {
+      await this.#run(action, runtime, [python, "-I", "-m", "ensurepip", "--default-pip"], {}, options);
     } else {
       await this.install({ runtime, environment: path, python, requirements: ["pip"], ...options });
     }
@@ -131,6 +148,26 @@ export class PipInstaller implements PackageInstaller {
     });
   }
 
+  /** Installs into a bare directory instead of a venv, as private tools are. */
+  async installInto(target: string, request: LockRequest): Promise<void> {
+    const pip = await this.#command(request.runtime, undefined, undefined, request.signal);
+    await this.#withFiles(request, async (files) => {
+      const command = [
+        ...pip,
+        "install",
+        "--progress-bar=off",
+        `--target=${target}`,
+        "--require-hashes",
+        "--no-deps",
+        ...this.#common(request),
+        ...files,
+      ];
+      const variables = pipVariables(request.index, this.#context.os);
+      await this.#run("install a private tool", request.runtime, command, variables, request);
+    });
+  }
+
+  /** Downloads the wheels of a lock into a directory. */
   async download(request: LockRequest, directory: string): Promise<void> {
     const pip = await this.#command(request.runtime, undefined, undefined, request.signal);
     await this.#withFiles(request, async (files) => {
@@ -178,31 +215,16 @@ export class PipInstaller implements PackageInstaller {
     ];
   }
 
-  /** Requirements travel in a file: a command line has a length, and a requirement may start with a dash. */
   async #withFiles<T>(
     request: { readonly requirements: readonly string[]; readonly constraints?: readonly string[] },
     use: (files: readonly string[]) => Promise<T>,
   ): Promise<T> {
-    const { io } = this.#context;
-    const base = join(this.#context.home, "cache", `requirements-${crypto.randomUUID()}`);
-    await io.mkdir(join(this.#context.home, "cache"), { recursive: true, mode: 0o700 });
-    const encoder = new TextEncoder();
-    const args = ["-r", `${base}.txt`];
-    try {
-      await io.writeFile(`${base}.txt`, encoder.encode(request.requirements.join("\n") + "\n"), {
-        mode: 0o600,
-      });
-      if (request.constraints !== undefined && request.constraints.length > 0) {
-        await io.writeFile(`${base}.constraints`, encoder.encode(request.constraints.join("\n") + "\n"), {
-          mode: 0o600,
-        });
-        args.push("-c", `${base}.constraints`);
-      }
-      return await use(args);
-    } finally {
-      await removeIfThere(io, `${base}.txt`);
-      await removeIfThere(io, `${base}.constraints`);
-    }
+    return await withRequirementFiles(
+      this.#context,
+      request,
+      async ({ requirements, constraints }) =>
+        await use(["-r", requirements, ...(constraints === undefined ? [] : ["-c", constraints])]),
+    );
   }
 
   /** How pip is called for an interpreter: its own, its base's, the one bundled with it, or another Python's. */

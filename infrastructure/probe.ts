@@ -9,6 +9,7 @@ import { dirname, join } from "@std/path";
 import { childEnvironment, lastLines, runChild } from "./child.ts";
 import type { Context } from "./context.ts";
 import { writeAtomically } from "./files.ts";
+import { isNotFound } from "./io_errors.ts";
 
 /** What a Python says of itself. */
 export interface ProbeFacts {
@@ -187,7 +188,7 @@ export class ProbeCache {
       }
     } catch (error) {
       // Without the cache every Python is asked again: slower, never wrong.
-      this.#context.logger.debug("No remembered interpreters", path, error);
+      if (!isNotFound(error)) this.#context.logger.debug("Cannot read remembered interpreters", path, error);
     }
     return new Map();
   }

@@ -190,6 +190,7 @@ export class RuntimeManager {
       throw new EnvironmentError(`Cannot repair runtime "${id}": it is not known what it was`);
     }
     forgetVerified();
+    await removeIfThere(this.context.io, `${this.#installer.path(id)}.verified`);
     await this.#installer.install(known, options);
     return problems;
   }

@@ -9,6 +9,7 @@ import { redactUrl } from "./child.ts";
 import type { IndexSettings } from "./index_settings.ts";
 import type { InstallerChoice } from "./packages.ts";
 import type { ProgressListener } from "./progress_events.ts";
+import type { TemplateName } from "./templates.ts";
 
 /** What an environment is to be. */
 export interface EnvironmentSpec {
@@ -32,12 +33,18 @@ export interface EnvironmentSpec {
   readonly pip?: boolean;
   /** Whether packages may be built from source, which runs code of theirs. @default {false} */
   readonly sourceBuilds?: boolean;
-  /** Who installs: never part of what the environment is. @default {"auto"} */
-  readonly installer?: InstallerChoice;
+  /** A ready list of packages that is added to `packages`. */
+  readonly template?: TemplateName;
 }
 
 /** How {@linkcode EnvironmentSpec} is made true. */
 export interface EnsureOptions extends EnvironmentSpec {
+  /** Who installs: never part of what the environment is. @default {"auto"} */
+  readonly installer?: InstallerChoice;
+  /** Whether a Python is downloaded when none on this machine meets the request. @default {"auto"} */
+  readonly download?: "auto" | "never";
+  /** Where packages come from. @default {where pip is set to look} */
+  readonly index?: IndexSettings;
   /** Ends the work, and rejects with the signal's reason. */
   readonly signal?: AbortSignal;
   /** Told of progress. */

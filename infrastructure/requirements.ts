@@ -1,0 +1,131 @@
+/**
+ * Requirements as users write them: requirements files, `pyproject.toml` and locks, read into plain lines.
+ *
+ * @module
+ */
+
+import { dirname, isAbsolute, join, resolve } from "@std/path";
+import { EnvironmentError } from "../core/errors.ts";
+import type { Context } from "./context.ts";
+import { mapIoError } from "./io_errors.ts";
+
+/** What was read. */
+export interface Requirements {
+  /** One requirement or option of a requirements file each. */
+  readonly lines: readonly string[];
+  /** What `-c` files say. */
+  readonly constraints: readonly string[];
+  /** Whether any line has a hash, so that all must. */
+  readonly hashed: boolean;
+  /** What `requires-python` says. */
+  readonly python?: string;
+}
+
+/** The deepest that requirements files may include each other. */
+const MAX_DEPTH = 16;
+
+/** Splits the text of a requirements file into lines: joins continued ones and drops comments. */
+export function splitRequirements(text: string): string[] {
+  return text.replace(/\\\r?\n/g, " ").split(/\r?\n/)
+    .map((line) => line.replace(/(^|\s+)#.*$/, "").replace(/\s+/g, " ").trim())
+    .filter((line) => line !== "");
+}
+
+/** Reads a requirements file and those that it includes. */
+export async function readRequirementsFile(context: Context, path: string, depth = 0): Promise<Requirements> {
+  const full = resolve(path);
+  if (depth > MAX_DEPTH) {
+    throw new EnvironmentError(
+      `Cannot read "${path}": requirements files include each other more than ${MAX_DEPTH} deep`,
+    );
+  }
+  let text: string;
+  try {
+    text = await context.io.readTextFile(full);
+  } catch (error) {
+    throw mapIoError(`read requirements file "${path}"`, error);
+  }
+  const lines: string[] = [];
+  const constraints: string[] = [];
+  let hashed = false;
+  for (const raw of splitRequirements(text)) {
+    const line = expandVariables(context, raw);
+    const include = /^(-r|--requirement|-c|--constraint)[ =]?\s*(.+)$/.exec(line);
+    if (include !== null) {
+      const inner = await readRequirementsFile(context, join(dirname(full), include[2]!), depth + 1);
+      if (include[1]!.startsWith("-c") || include[1] === "--constraint") constraints.push(...inner.lines);
+      else lines.push(...inner.lines);
+      constraints.push(...inner.constraints);
+      hashed ||= inner.hashed;
+    } else if (/^(-e|--editable)\b/.test(line)) {
+      throw new EnvironmentError(
+        `Cannot install "${line}" of "${path}": environments here never change once made`,
+        {
+          hint: "Pass the folder of your own modules as a module path instead of installing it as editable.",
+        },
+      );
+    } else {
+      hashed ||= line.includes("--hash=");
+      lines.push(relativeTo(dirname(full), line));
+    }
+  }
+  return { lines, constraints, hashed };
+}
+
+/** `${NAME}`, as pip has it; a variable that is not set stays as it is written. */
+function expandVariables(context: Context, line: string): string {
+  return line.replace(/\$\{([A-Z0-9_]+)\}/g, (whole, name: string) => context.environment(name) ?? whole);
+}
+
+/** A path in a requirement means one beside its file, wherever the installer is started. */
+function relativeTo(directory: string, line: string): string {
+  const path = /^(\.{1,2}[\\/][^\s;]*)/.exec(line)?.[1];
+  if (path !== undefined && !isAbsolute(path)) return join(directory, path) + line.slice(path.length);
+  const option = /^(-f|--find-links)[ =]\s*(\.{0,2}[\\/]?\S+)$/.exec(line);
+  if (option !== null && !/^[a-z]+:\/\//i.test(option[2]!) && !isAbsolute(option[2]!)) {
+    return `--find-links ${join(directory, option[2]!)}`;
+  }
+  return line;
+}
+
+/** Reads the dependencies of a `pyproject.toml`, and of those of its optional ones that are asked for. */
+export async function readPyproject(
+  context: Context,
+  path: string,
+  extras: readonly string[] = [],
+): Promise<Requirements> {
+  let text: string;
+  try {
+    text = await context.io.readTextFile(path);
+  } catch (error) {
+    throw mapIoError(`read "${path}"`, error);
+  }
+  // Loaded when it is needed, since few programs do.
+  const { parse } = await import("npm:smol-toml@^1.4.2");
+  let value: {
+    project?: { dependencies?: unknown; "optional-dependencies"?: unknown; "requires-python"?: unknown };
+  };
+  try {
+    value = parse(text);
+  } catch (cause) {
+    throw new EnvironmentError(`Cannot read "${path}": it is no TOML`, { cause });
+  }
+  const project = value.project ?? {};
+  const optional = (project["optional-dependencies"] ?? {}) as Record<string, unknown>;
+  const lines = strings(project.dependencies ?? [], path, "dependencies");
+  for (const extra of extras) {
+    if (optional[extra] === undefined) {
+      throw new EnvironmentError(`Cannot find optional dependencies "${extra}" in "${path}"`, {
+        hint: `It has: ${Object.keys(optional).join(", ") || "none"}.`,
+      });
+    }
+    lines.push(...strings(optional[extra], path, `optional-dependencies.${extra}`));
+  }
+  const python = project["requires-python"];
+  return { lines, constraints: [], hashed: false, ...(typeof python === "string" ? { python } : {}) };
+}
+
+function strings(value: unknown, path: string, field: string): string[] {
+  if (Array.isArray(value) && value.every((item) => typeof item === "string")) return [...value];
+  throw new EnvironmentError(`Cannot read "${path}": project.${field} is no list of texts`);
+}

@@ -1,0 +1,76 @@
+/**
+ * Runs user code in an environment as a process of its own.
+ *
+ * @module
+ */
+
+import { dirname } from "@std/path";
+import { PythonHostError } from "../core/errors.ts";
+import { childEnvironment, runChild } from "./child.ts";
+import type { Context } from "./context.ts";
+import type { PythonEnvironment } from "./environment_store.ts";
+
+/** What is run in an environment, and how. */
+export interface RunOptions {
+  /** The path of a script; either this or `module`. */
+  readonly script?: string;
+  /** The name of a module, as after `python -m`. */
+  readonly module?: string;
+  /** The arguments. */
+  readonly args?: readonly string[];
+  /** The directory that it starts in. @default {this process's own} */
+  readonly cwd?: string;
+  /** More environment variables. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Told every line of output as it comes. */
+  readonly onLine?: (line: string, stream: "stdout" | "stderr") => void;
+  /** Ends it, and rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** Ends it after this many milliseconds. */
+  readonly timeoutMs?: number;
+}
+
+/** How it ended, and the last part of its output. */
+export interface RunResult {
+  /** The exit code; 128 + n when a signal ended it. */
+  readonly code: number;
+  /** The signal that ended it, when one did. */
+  readonly signal: string | null;
+  /** What it printed, at most the last four million characters. */
+  readonly stdout: string;
+  /** What it complained about, at most the last four million characters. */
+  readonly stderr: string;
+  /** Whether `timeoutMs` passed. */
+  readonly timedOut: boolean;
+}
+
+/** The variables of an environment, as its activation would set them. */
+export function activation(context: Context, environment: PythonEnvironment): Record<string, string> {
+  const separator = context.os === "windows" ? ";" : ":";
+  const path = context.environment("PATH");
+  const bin = dirname(environment.python);
+  return { VIRTUAL_ENV: environment.path, PATH: path ? `${bin}${separator}${path}` : bin };
+}
+
+/** Runs a script or module to its end. */
+export async function runInEnvironment(
+  context: Context,
+  environment: PythonEnvironment,
+  options: RunOptions,
+): Promise<RunResult> {
+  const { script, module } = options;
+  if ((script === undefined) === (module === undefined)) {
+    throw new PythonHostError("argument", "Cannot run in an environment: give either `script` or `module`");
+  }
+  // A script whose name starts with a dash would be taken for an option.
+  const target = module !== undefined ? ["-m", module] : [script!.startsWith("-") ? `./${script}` : script!];
+  return await runChild(context.io, context.os, environment.python, {
+    args: ["-u", ...target, ...options.args ?? []],
+    env: childEnvironment(context.environment, { ...activation(context, environment), ...options.env }),
+    lifeline: environment.python,
+    onLine: options.onLine,
+    signal: options.signal,
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
+  });
+}
