@@ -96,11 +96,36 @@ class CallInterrupted(BaseException):
     `KeyboardInterrupt`, on which `subprocess` waits a quarter of a second."""
 
 
+class JavaScriptError(Exception):
+    """A function of the client threw. `name` and `message` are the JavaScript error's, `stack` its stack."""
+
+    def __init__(self, name: str, message: str, stack: str = "", error_id: int | None = None) -> None:
+        super().__init__(f"{name}: {message}" if name else message)
+        self.name = name
+        self.message = message
+        self.stack = stack
+        # The client's number of the error, by which it finds the very object again.
+        self._error_id = error_id
+        if stack:
+            self.__notes__ = [f"JavaScript stack:\n{stack}"]
+
+
+# The name under which user code may import it.
+JavaScriptError.__module__ = "beep_host"
+
+
+class ClientGoneError(ConnectionError):
+    """The client whose function was called is not connected any more."""
+
+
+ClientGoneError.__module__ = "beep_host"
+
+
 def error_payload(error: BaseException) -> dict:
     """Any error as it travels: one of ours by its code, everything else as a Python exception."""
-    if isinstance(error, HostError):
+    if issubclass(type(error), HostError):
         return error.payload()
-    if isinstance(error, CallInterrupted):
+    if issubclass(type(error), CallInterrupted):
         return {"code": "cancelled", "message": "The call was interrupted"}
     exception = describe(error)
     return {"code": "python", "message": f"{exception['type']}: {exception['message']}", "exception": exception}
@@ -145,6 +170,9 @@ def _module_name(kind: type) -> str:
     return "builtins" if name == "?" else name
 
 
+# In what follows no isinstance: it asks the object for its `__class__`, which a hostile one answers.
+
+
 def _describe(error: BaseException, depth: int, seen: set[int]) -> dict:
     seen.add(id(error))
     kind = type(error)
@@ -158,7 +186,9 @@ def _describe(error: BaseException, depth: int, seen: set[int]) -> dict:
         "notes": _notes(error),
         "traceback": "",
     }
-    if isinstance(error, SyntaxError):
+    if kind is JavaScriptError and type(error.__dict__.get("_error_id")) is int:
+        described["javascript"] = error.__dict__["_error_id"]
+    if issubclass(type(error), SyntaxError):
         syntax = _syntax(error)
         if syntax is not None:
             described["syntax"] = syntax
@@ -171,7 +201,7 @@ def _describe(error: BaseException, depth: int, seen: set[int]) -> dict:
             context is not None
             and not BaseException.__suppress_context__.__get__(error)
             and id(context) not in seen
-            and not isinstance(context, CallInterrupted)
+            and not issubclass(type(context), CallInterrupted)
         ):
             described["context"] = _describe(context, depth + 1, seen)
         members = _group_members(error)
@@ -186,7 +216,7 @@ def _group_members(error: BaseException) -> tuple:
     import builtins
 
     group = getattr(builtins, "BaseExceptionGroup", None)
-    if group is None or not isinstance(error, group):
+    if group is None or not issubclass(type(error), group):
         return ()
     return group.exceptions.__get__(error)
 

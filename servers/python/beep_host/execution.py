@@ -43,12 +43,14 @@ class Call:
         "args",
         "cancel_requested",
         "client",
+        "deferred",
         "depth",
         "done",
         "finished",
         "id",
         "injected",
         "interruptible",
+        "is_shielded",
         "lock",
         "operation",
         "options",
@@ -74,6 +76,9 @@ class Call:
         self.cancel_requested = False
         self.finished = False
         self.interruptible = False
+        # In the middle of something of ours (`shielded`); what a signal's handler raised meanwhile.
+        self.is_shielded = False
+        self.deferred: BaseException | None = None
         self.injected = False
         self.raised = 0
         self.thread = 0
@@ -88,21 +93,17 @@ class Call:
         # How to stop it where neither signal nor exception applies: set by the event loop.
         self.stop = None
 
-    def event(self, kind: str, value: object) -> None:
-        """Tells the client something before the reply."""
-        self.reply.event(self, kind, value)
-
     def finish(self, value: object) -> None:
         """Gives the client the result."""
         if self.output is not None:
-            output.flush_call(self)
+            output.finish_output(self)
         self._ended()
         self.reply.finish(self, value)
 
     def fail(self, error: BaseException) -> None:
         """Gives the client the error."""
         if self.output is not None:
-            output.flush_call(self)
+            output.finish_output(self)
         self._ended()
         self.reply.fail(self, error)
 
@@ -177,8 +178,43 @@ def _settle(call: Call, state: ThreadState) -> None:
             _set_async_exception(state.ident, None)
 
 
+def shielded(call: Call, function: object, *args: object) -> None:
+    """Runs a function of ours amid user code, so that no interrupt breaks it off; one that is due comes after it."""
+    if get_ident() != call.thread:
+        function(*args)
+        # A coroutine that does nothing but print never awaits, and could be stopped nowhere else.
+        if call.cancel_requested and call.client.server.event_loop.is_current:
+            raise CallInterrupted
+        return
+    if not call.interruptible:
+        function(*args)
+        return
+    call.is_shielded = True
+    call.interruptible = False
+    try:
+        lock = call.lock
+        if lock is not None:
+            with lock:
+                pass  # an injection under way has been made when the lock is free
+            _take_injected()
+        function(*args)
+    finally:
+        call.interruptible = True
+        call.is_shielded = False
+    if call.deferred is not None:
+        error, call.deferred = call.deferred, None
+        raise error
+    if call.cancel_requested and call.raised < _MAX_RAISED:
+        call.raised += 1
+        raise CallInterrupted
+
+
+def _take_injected() -> None:
+    """An asynchronous exception is raised when a function is entered, if not before."""
+
+
 def _as_reported(call: Call, error: BaseException) -> BaseException:
-    if isinstance(error, CallInterrupted) or (call.cancel_requested and call.raised and not isinstance(error, HostError)):
+    if issubclass(type(error), CallInterrupted) or (call.cancel_requested and call.raised and not issubclass(type(error), HostError)):
         return CallCancelled("The call was cancelled while it ran")
     return error
 
@@ -201,6 +237,16 @@ def on_interrupt_signal(signum: int, frame: object) -> None:
         return
     call.raised += 1
     raise CallInterrupted
+
+
+def is_user_code(frame: object) -> bool:
+    """Whether what a signal's handler raises on this frame of the main thread reaches the code of a call."""
+    state = main_state
+    call = state.running if state is not None else None
+    if call is None or not call.interruptible or frame is None:
+        return False
+    filename = frame.f_code.co_filename
+    return not filename.startswith(PACKAGE_DIRECTORY) or filename in _INTERRUPTIBLE_FILES
 
 
 def cancel(call: Call, grace_s: float) -> str:

@@ -1,0 +1,213 @@
+"""Interrupts: the forced races. An interrupt must reach user code of its own call and nothing else.
+
+The races are narrow in real traffic; a switch interval of a microsecond and one canceller per call force them. The
+count for each cell is taken from BEEP_RACES (200 unless set; the soak sets 10,000).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import unittest
+from queue import SimpleQueue
+
+from beep_host import execution
+from beep_host.errors import HostError
+from beep_host.execution import Call, ThreadState, cancel, run_call
+from beep_host.sessions import Client
+
+RACES = int(os.environ.get("BEEP_RACES", "200"))
+
+
+class Recorder:
+    """Takes the replies of calls."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[int, list] = {}
+
+    def finish(self, call: Call, value: object) -> None:
+        self.outcomes.setdefault(call.id, []).append(("value", value))
+
+    def fail(self, call: Call, error: BaseException) -> None:
+        word = error.code if isinstance(error, HostError) else type(error).__name__
+        self.outcomes.setdefault(call.id, []).append((word, str(error)))
+
+    def event(self, call: Call, kind: str, value: object) -> None:
+        raise AssertionError(f"no event was expected: {kind}")
+
+
+class FakeServer:
+    """What a client needs of a server, without one."""
+
+    class limits:
+        max_handles = max_in_flight = max_sessions = 1_000_000
+
+    def run_session(self, session: object, loop: object) -> None:
+        raise AssertionError("the test runs calls itself")
+
+    def cancel_in_background(self, target: Call, request: Call | None) -> None:
+        raise AssertionError("the test cancels itself")
+
+    def forget(self, client: object) -> None:
+        pass
+
+
+# Loops long enough to be cancelled anywhere in them, short enough to end beside the cancel.
+SHORT_CODE = "started.put(1)\ntotal = 0\nfor number in range(400):\n    total += number\ntotal"
+ENDLESS_CODE = "while True:\n    pass"
+
+
+class Races(unittest.TestCase):
+    def setUp(self) -> None:
+        self.client = Client(FakeServer(), "test")
+        self.recorder = Recorder()
+        # Told by the code that runs, so that a cancel never comes before it. Written in C: a lock of Python's own
+        # classes would be left held by an interrupt inside it.
+        self.started = SimpleQueue()
+        self.client.session.namespace["started"] = self.started
+        self.interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+
+    def tearDown(self) -> None:
+        sys.setswitchinterval(self.interval)
+        self.client.session.ended()
+
+    def call(self, number: int, code: str) -> Call:
+        call = Call(number, "evaluate", [code], [], {}, self.recorder)
+        call.client, call.session = self.client, self.client.session
+        self.client.running[number] = call
+        return call
+
+    def race(self, state: ThreadState, count: int) -> None:
+        """Runs pairs of calls on this thread; another cancels the first of each pair while it runs or just has."""
+        escaped: list = []
+        calls: list[Call] = []
+        def canceller() -> None:
+            for index in range(count):
+                self.started.get()
+                try:
+                    cancel(calls[index], 10.0)
+                except BaseException as error:
+                    escaped.append(error)
+
+        thread = threading.Thread(target=canceller, daemon=True)
+        thread.start()
+        try:
+            for number in range(count):
+                victim = self.call(2 * number + 1, SHORT_CODE)
+                calls.append(victim)
+                run_call(victim, state)
+                bystander = self.call(2 * number + 2, "40 + 2")
+                run_call(bystander, state)
+        except BaseException as error:
+            escaped.append(error)
+        thread.join(30)
+        self.assertFalse(thread.is_alive(), "the canceller hangs")
+        self.assertEqual(escaped, [])
+        self.check_outcomes(count)
+
+    def check_outcomes(self, count: int) -> None:
+        cancelled = 0
+        for number in range(count):
+            (outcome,) = self.recorder.outcomes[2 * number + 1]
+            self.assertIn(outcome[0], ("value", "cancelled"))
+            if outcome[0] == "value":
+                self.assertEqual(outcome[1], 79800)
+            else:
+                cancelled += 1
+            self.assertEqual(self.recorder.outcomes[2 * number + 2], [("value", 42)], "a bystander was hit")
+        print(f"cancelled {cancelled} of {count}", file=sys.stderr)
+
+    def on_main(self) -> ThreadState:
+        if threading.current_thread() is not threading.main_thread():
+            self.skipTest("this case needs the main thread")
+        execution.install_interrupt_signal()
+        execution.main_state = ThreadState(True)
+        self.addCleanup(setattr, execution, "main_state", None)
+        return execution.main_state
+
+    def test_main_thread(self) -> None:
+        self.race(self.on_main(), RACES)
+
+    def test_other_thread(self) -> None:
+        failures: list = []
+
+        def run() -> None:
+            try:
+                self.race(ThreadState(False), RACES)
+            except BaseException as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+        for failure in failures:
+            raise failure
+
+    def stop_endless(self, code: str, state: ThreadState) -> None:
+        self.assertEqual(self.stop_when_started(code, state, 10.0), "stopped")
+        self.assertEqual(self.recorder.outcomes[1][0][0], "cancelled")
+
+    def stop_when_started(self, code: str, state: ThreadState, grace_s: float) -> str:
+        call = self.call(1, f"started.put(1)\n{code}")
+        outcome: list = []
+
+        def canceller() -> None:
+            self.started.get()
+            outcome.append(cancel(call, grace_s))
+
+        thread = threading.Thread(target=canceller)
+        thread.start()
+        run_call(call, state)
+        thread.join(10)
+        return outcome[0]
+
+    def test_what_blocks_the_main_thread_is_stopped(self) -> None:
+        blocking = {
+            "loop": ENDLESS_CODE,
+            "sleep": "import time\ntime.sleep(60)",
+            "lock": "import threading\nlock = threading.Lock()\nlock.acquire()\nlock.acquire()",
+            "queue": "import queue\nqueue.Queue().get()",
+            "event": "import threading\nthreading.Event().wait()",
+            "select": "import select\nselect.select([], [], [], 60)",
+            "socket": "import socket\na, b = socket.socketpair()\nwith a, b:\n    a.recv(1)",
+            "process": "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'import time; time.sleep(5)'])",
+            "swallowed once": "import time\ntry:\n    time.sleep(60)\nexcept BaseException:\n    pass\ntime.sleep(60)",
+        }
+        for name, code in blocking.items():
+            with self.subTest(blocked_in=name):
+                self.recorder.outcomes.clear()
+                self.stop_endless(code, self.on_main())
+
+    def test_loop_on_another_thread_is_stopped(self) -> None:
+        thread = threading.Thread(target=lambda: self.stop_endless(ENDLESS_CODE, ThreadState(False)))
+        thread.start()
+        thread.join(20)
+        self.assertFalse(thread.is_alive())
+        self.assertEqual(self.recorder.outcomes[1][0][0], "cancelled")
+
+    def test_code_that_swallows_everything_is_reported_as_running(self) -> None:
+        state = self.on_main()
+        code = (
+            "import time\nend = time.monotonic() + 1.5\n"
+            "while time.monotonic() < end:\n    try:\n        time.sleep(0.01)\n    except BaseException:\n        pass"
+        )
+        self.assertEqual(self.stop_when_started(code, state, 0.5), "running")
+
+    def test_cancel_before_running(self) -> None:
+        call = self.call(1, ENDLESS_CODE)
+        call.cancel_requested = True
+        started = time.monotonic()
+        run_call(call, self.on_main())
+        self.assertLess(time.monotonic() - started, 2)
+        self.assertEqual(self.recorder.outcomes[1][0][0], "cancelled")
+
+    def test_system_exit_and_its_kind_are_errors_of_the_call(self) -> None:
+        state = self.on_main()
+        for number, name in enumerate(("SystemExit", "KeyboardInterrupt", "GeneratorExit"), 1):
+            run_call(self.call(number, f"raise {name}"), state)
+            self.assertEqual(self.recorder.outcomes[number][0][0], name)
+        run_call(self.call(9, "1 + 1"), state)
+        self.assertEqual(self.recorder.outcomes[9], [("value", 2)])
