@@ -20,12 +20,13 @@ export interface HostEnvironment {
 
 /** Finds or makes the environment that the options ask for. */
 export async function resolveEnvironment(options: PythonHostOptions): Promise<HostEnvironment> {
-  const { environment, python, packages, signal, onProgress, logger } = options;
+  const { environment, python, download, packages, signal, onProgress, logger } = options;
   if (typeof environment === "object") return await existingVenv(environment.path, options);
   const managers = new VenvManager({ runtimes: new RuntimeManager(logger === undefined ? {} : { logger }) });
   const wanted: EnsureOptions = {
     ...(environment === undefined ? {} : { name: environment }),
     ...(python === undefined ? {} : { python }),
+    ...(download === undefined ? {} : { download }),
     ...(packages === undefined || packages.length === 0 ? {} : { packages }),
     ...(signal === undefined ? {} : { signal }),
     ...(onProgress === undefined ? {} : { onProgress }),

@@ -40,6 +40,8 @@ export interface HostTransport {
 export interface PythonHostOptions {
   /** The Python that is wanted: a version (`"3.12"`), conditions (`">=3.10"`), or a path. @default {">=3.9"} */
   readonly python?: string | undefined;
+  /** Whether a Python is downloaded when none on this machine meets the request. @default {"auto"} */
+  readonly download?: "auto" | "never" | undefined;
   /** Packages that the environment is to have, as requirements. */
   readonly packages?: readonly string[] | undefined;
   /**

@@ -50,7 +50,7 @@ export interface ServerOptions {
   readonly port?: number | undefined;
   /** Whether clients must know the token. Without it, whoever reaches the address runs code as you. @default {true} */
   readonly auth?: boolean | undefined;
-  /** Folders of your own modules, put on `sys.path` after the environment's own. */
+  /** Folders of your own modules, put on `sys.path` before everything else. */
   readonly modulePaths?: readonly string[] | undefined;
   /** Working directory of the server. @default {the host's} */
   readonly cwd?: string | undefined;

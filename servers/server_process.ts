@@ -123,8 +123,9 @@ export class ServerProcess {
 
   async #end(): Promise<void> {
     this.#child.ref();
-    // First the lifeline, whose signal reaches the whole group while its leader still has the reading end open.
-    await this.#closeStdin();
+    // First the lifeline, whose signal reaches the whole group while its leader still has the reading end open. Cut, not
+    // closed: closing would wait for a process that hangs to read what was written.
+    await this.#stdin.abort().catch(() => {}); // rejects only when it is closed already
     this.#signal("SIGKILL");
     if (await settlesWithin(this.exited, KILL_MS)) return;
     throw new PythonHostError(

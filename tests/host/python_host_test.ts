@@ -8,7 +8,13 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { ConnectError, EnvironmentError, PythonHostError, ServerExitedError } from "../../core/errors.ts";
+import {
+  ConnectError,
+  EnvironmentError,
+  PythonHostError,
+  PythonNotFoundError,
+  ServerExitedError,
+} from "../../core/errors.ts";
 import { PythonHost, type PythonHostOptions } from "../../host/mod.ts";
 import { PythonHostHttp } from "../../transports/http.ts";
 import { PythonHostPipe } from "../../transports/pipe.ts";
@@ -155,6 +161,31 @@ Deno.test("start() refuses what cannot be an environment", async () => {
     EnvironmentError,
   );
   assertStringIncludes(fixed.message, 'with option "packages": it is used as it is');
+});
+
+Deno.test("start() says what it looked at when no Python is good enough", async () => {
+  await using _home = await makeHome();
+  const started = PythonHost.start({ python: ">=3.99", download: "never" });
+  const error = await assertRejects(() => started, PythonNotFoundError);
+  assertStringIncludes(error.message, 'Cannot find a Python for request ">=3.99"');
+  assert(error.candidates.length > 0);
+});
+
+Deno.test("start() makes the environment that is asked for by name, once", async () => {
+  await using _home = await makeHome();
+  const paths: string[] = [];
+  for (let i = 0; i < 2; i++) {
+    await using host = await PythonHost.start({ environment: "kettle" });
+    assertEquals(host.environment.name, "kettle");
+    assertEquals(
+      await host.evaluate("import sys, os; os.path.samefile(sys.prefix, path)", {
+        path: host.environment.path,
+      }),
+      true,
+    );
+    paths.push(host.environment.path);
+  }
+  assertEquals(paths[0], paths[1]);
 });
 
 Deno.test("start() refuses a transport that it does not know", async () => {
