@@ -29,8 +29,11 @@ export const MAX_FRAME_PARTS = 65_536;
 
 const PREFIX_BYTES = 8;
 const encoder = new TextEncoder();
-// Without `ignoreBOM`, a byte order mark would vanish here and be refused by the twin.
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+// Without `ignoreBOM`, a byte order mark would vanish here and be refused by the twin. The strict decoder takes four
+// times as long as the lenient one, so it only judges text in which that one had to replace something.
+const lenientDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const strictDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const REPLACEMENT = "\ufffd";
 const NO_PARTS: readonly Uint8Array<ArrayBuffer>[] = [];
 
 /** The most bytes that the head of a frame can need: a UTF-16 unit takes at most three bytes of UTF-8. */
@@ -56,6 +59,12 @@ function writeU32(target: Uint8Array, offset: number, value: number): void {
   target[offset + 1] = value >>> 8;
   target[offset + 2] = value >>> 16;
   target[offset + 3] = value >>> 24;
+}
+
+function readU32(source: Uint8Array, offset: number): number {
+  // `>>> 0` because a shift by 24 may give a negative number.
+  return (source[offset]! | source[offset + 1]! << 8 | source[offset + 2]! << 16 |
+    source[offset + 3]! << 24) >>> 0;
 }
 
 /** The bytes of a frame without its parts, which follow as they are. */
@@ -119,7 +128,8 @@ export class FrameDecoder {
       if (this.#buffer.byteLength > KEPT_BYTES) this.#buffer = new Uint8Array(GATHER_BYTES);
     }
     if (this.#end === this.#buffer.byteLength) this.#makeRoom();
-    return this.#buffer.subarray(this.#end);
+    // The usual case, spared the making of a view: nothing is held over.
+    return this.#end === 0 ? this.#buffer : this.#buffer.subarray(this.#end);
   }
 
   /** Says that `count` bytes were written to the start of {@linkcode target}; then ask {@linkcode next} until null. */
@@ -146,9 +156,8 @@ export class FrameDecoder {
     if (this.#filling !== null) return this.#continueFilling();
     const available = this.#end - this.#start;
     if (available < PREFIX_BYTES) return this.#need(PREFIX_BYTES);
-    const view = new DataView(this.#buffer.buffer, this.#start, available);
-    const jsonBytes = view.getUint32(0, true);
-    const partCount = view.getUint32(4, true);
+    const jsonBytes = readU32(this.#buffer, this.#start);
+    const partCount = readU32(this.#buffer, this.#start + 4);
     if (partCount > MAX_FRAME_PARTS) {
       throw new ProtocolError(
         "remote",
@@ -162,7 +171,7 @@ export class FrameDecoder {
     const lengths: number[] = [];
     let total = headBytes + jsonBytes;
     for (let i = 0; i < partCount; i++) {
-      const length = view.getUint32(PREFIX_BYTES + 4 * i, true);
+      const length = readU32(this.#buffer, this.#start + PREFIX_BYTES + 4 * i);
       lengths.push(length);
       total += length;
     }
@@ -198,8 +207,11 @@ export class FrameDecoder {
   }
 
   #decode(start: number, end: number): string {
+    const bytes = this.#buffer.subarray(start, end);
+    const text = lenientDecoder.decode(bytes);
+    if (!text.includes(REPLACEMENT)) return text;
     try {
-      return decoder.decode(this.#buffer.subarray(start, end));
+      return strictDecoder.decode(bytes);
     } catch (cause) {
       throw new ProtocolError("remote", "Cannot read frame: its JSON is not UTF-8", { cause });
     }

@@ -40,7 +40,6 @@ export class PipeWire implements Wire {
   #isControlOpen = false;
   #controlQueue: { json: string; parts: readonly Uint8Array[] }[] = [];
   readonly #loops: Promise<void>[] = [];
-  #isBusy = true;
   #isClosed = false;
 
   /** `locate` is asked when the wire is opened. */
@@ -91,9 +90,8 @@ export class PipeWire implements Wire {
 
   /** See {@linkcode Wire.setBusy}. */
   setBusy(isBusy: boolean): void {
-    this.#isBusy = isBusy;
+    // The session lane alone holds the program, whichever lane is waited for: it is asked for at each call.
     this.#session?.setBusy(isBusy);
-    this.#control?.setBusy(isBusy);
   }
 
   /** See {@linkcode Wire.close}. */
@@ -119,7 +117,7 @@ export class PipeWire implements Wire {
         return;
       }
       const control = this.#control = new FrameStream(connection, this.#maxFrameBytes);
-      control.setBusy(this.#isBusy);
+      control.setBusy(false);
       await shakeHands(control, { lane: "control", session, key, endpoint: target.endpoint });
       this.#isControlOpen = true;
       const queue = this.#controlQueue;
