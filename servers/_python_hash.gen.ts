@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "b7e91bea331cbae0df4e10e5be2f3361d2941ce2d44ea163eb48587c829a3ab8";
+export const PYTHON_SOURCES_HASH: string = "86fbd7173ba5373931ac65688ab32ddefcfb96faf024455e1006ae54000af27f";

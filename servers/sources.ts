@@ -33,11 +33,14 @@ export interface BytecodeOptions {
   readonly logger: Logger;
 }
 
+const STAGING_LIFE_MS = 60 * 60 * 1000;
+
 /** Makes sure that the sources are below `root`, and gives the directory to start Python on. */
 export async function ensureSources(root: string, sources: PythonSources): Promise<string> {
   const directory = joinPath(root, `${sources.version}-${sources.hash.slice(0, 16)}`);
   if (await isComplete(directory, sources)) return directory;
   await ensurePrivateDirectory(root);
+  await sweep(root);
   const staging = joinPath(root, `.staging-${crypto.randomUUID()}`);
   try {
     await writeFiles(staging, sources);
@@ -81,6 +84,16 @@ export async function ensureBytecode(
   await Deno.writeTextFile(marker, "");
 }
 
+/** Removes what a start left that was killed while it wrote. An hour is longer than any start takes. */
+async function sweep(root: string): Promise<void> {
+  for await (const { name } of Deno.readDir(root)) {
+    if (!name.startsWith(".staging-")) continue;
+    const path = joinPath(root, name);
+    const { mtime } = await Deno.stat(path).catch(() => ({ mtime: null })); // gone: another start swept it
+    if (mtime !== null && Date.now() - mtime.getTime() > STAGING_LIFE_MS) await removeIfThere(path);
+  }
+}
+
 async function isComplete(directory: string, sources: PythonSources): Promise<boolean> {
   try {
     return await Deno.readTextFile(joinPath(directory, ".complete")) === markerText(sources);
@@ -120,11 +133,13 @@ async function publish(staging: string, directory: string, sources: PythonSource
   }
 }
 
-/** Names an interpreter by what it really is, so that one upgraded in place is another one. */
+/**
+ * Names an interpreter by the file that it really is, so that the environments of one runtime share bytecode and one
+ * that was upgraded in place is another. The real path is not asked for: reading there may not be permitted.
+ */
 async function interpreterKey(python: string): Promise<string> {
-  const real = await Deno.realPath(python);
-  const { size, mtime } = await Deno.stat(real);
-  const text = new TextEncoder().encode(`${real}\n${size}\n${mtime?.getTime()}`);
+  const { dev, ino, size, mtime } = await Deno.stat(python);
+  const text = new TextEncoder().encode([dev, ino, size, mtime?.getTime()].join(" "));
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", text));
   return digest.subarray(0, 8).toHex();
 }

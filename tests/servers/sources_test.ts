@@ -45,6 +45,15 @@ Deno.test("ensureSources() replaces a directory that lost its mark", async () =>
   assertEquals(await namesIn(home.path), ["1.2.3-0123456789abcdef"]);
 });
 
+Deno.test("ensureSources() removes what a killed start left, but not what another one is writing", async () => {
+  await using home = await temporary();
+  for (const name of [".staging-old", ".staging-new"]) await Deno.mkdir(`${home.path}/${name}`);
+  const longAgo = new Date(Date.now() - 2 * 60 * 60 * 1000);
+  await Deno.utime(`${home.path}/.staging-old`, longAgo, longAgo);
+  await ensureSources(home.path, SOURCES);
+  assertEquals(await namesIn(home.path), [".staging-new", "1.2.3-0123456789abcdef"]);
+});
+
 Deno.test("ensureSources() can be raced", async () => {
   await using home = await temporary();
   const directories = await Promise.all(Array.from({ length: 8 }, () => ensureSources(home.path, SOURCES)));

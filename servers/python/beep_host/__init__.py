@@ -1,8 +1,30 @@
 """The Python side of `@beep/python-host`.
 
-User code may import what its documentation names from here; the rest is the server.
+User code may import what `__all__` names from here; the rest is the server.
 """
 
 from beep_host.protocol import SERVER_VERSION as __version__
 
-__all__ = ["__version__"]
+__all__ = ["ClientGoneError", "JavaScriptError", "__version__", "display", "progress"]
+
+_HOMES = {
+    "ClientGoneError": "errors",
+    "JavaScriptError": "errors",
+    "display": "rich_display",
+    "progress": "reporting",
+}
+
+
+def __getattr__(name: str) -> object:
+    # Loaded when asked for: importing the package must cost nothing, for the server begins with it.
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(f"beep_host.{home}"), name)
+    return value
+
+
+def __dir__() -> list:
+    return sorted({*globals(), *__all__})

@@ -44,6 +44,15 @@ class Admissions:
             if admission in self._strangers:
                 self._strangers.remove(admission)
 
+    def renew_lock(self) -> None:
+        """For the child of a fork."""
+        self._lock = allocate_lock()
+
+    def close_all(self) -> None:
+        """For the child of a fork: closes the descriptors without a shutdown, which the parent would feel."""
+        for admission in (*self._strangers, *self._trusted):
+            admission.close()
+
     def drop_all(self) -> None:
         """Ends all connections; their threads find out by themselves."""
         with self._lock:
@@ -69,6 +78,10 @@ class Admission:
             self._sock.shutdown(2)
         except OSError:
             pass  # it has ended by itself
+
+    def close(self) -> None:
+        """Gives the descriptor back, in the child of a fork."""
+        self._sock.close()
 
     def leave(self) -> None:
         """See `Admissions.leave`."""

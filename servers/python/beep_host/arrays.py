@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import sys
 from _pickle import PickleBuffer
-from typing import Any
 
 from beep_host.errors import ConversionError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # Not at run time: on some versions typing brings the whole of re with it.
+    from typing import Any
 
 # dtype without its byte order -> (bytes of an item, format of `memoryview.cast` or None where only numpy has it).
 ITEMS: dict[str, tuple[int, str | None]] = {

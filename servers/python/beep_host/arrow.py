@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
 
 from beep_host.errors import ConversionError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # Not at run time: on some versions typing brings the whole of re with it.
+    from typing import Any
 
 
 def arrow_stream(table: Any) -> Any:

@@ -13,29 +13,16 @@ from __future__ import annotations
 from _thread import allocate_lock, get_ident
 from itertools import count
 
-from beep_host import values
-from beep_host.errors import CallInterrupted, LimitError
+from beep_host import raised, values
+from beep_host.errors import CallInterrupted, ClientGoneError, LimitError
 from beep_host.execution import current_call
 
+# The number of the running call's own input handler.
+INPUT_FUNCTION = 0
 # How deep the two languages may call each other. Each level costs a few dozen frames of Python's recursion limit.
 MAX_DEPTH = 64
 
 _next_invocation = count(1).__next__
-
-
-class JavaScriptError(Exception):
-    """A function of the client threw. `name` and `message` are the JavaScript error's, `stack` its stack."""
-
-    def __init__(self, name: str, message: str, stack: str = "", error_id: int | None = None) -> None:
-        super().__init__(f"{name}: {message}" if name else message)
-        self.name = name
-        self.message = message
-        self.stack = stack
-        self._error_id = error_id
-
-
-class ClientGoneError(ConnectionError):
-    """The client whose function was called is not connected any more."""
 
 
 class Invocation:
@@ -62,7 +49,7 @@ class Invocation:
             return values.decode(value, parts, session) if tagged else value
         if kind == "raise":
             raise value
-        raise _as_exception(value)
+        raise raised.as_exception(session.client, value)
 
 
 class HostFunction:
@@ -94,17 +81,22 @@ class HostFunction:
             invocation = self._send(call, waiter.wake, waiter.reply, args, kwargs)
             try:
                 waiter.wait(invocation)
+                return invocation.result(session)
             finally:
-                self._client.invocations.pop(invocation.id, None)
-            return invocation.result(session)
+                self._forget(invocation)
         lock = allocate_lock()
         lock.acquire()
         invocation = self._send(call, lock.release, None, args, kwargs)
         try:
             lock.acquire()
+            return invocation.result(session)
         finally:
-            self._client.invocations.pop(invocation.id, None)
-        return invocation.result(session)
+            self._forget(invocation)
+
+    def _forget(self, invocation: Invocation) -> None:
+        client = self._client
+        client.invocations.pop(invocation.id, None)
+        raised.forget_unused(client)
 
     def _future(self, call: object, args: tuple, kwargs: dict) -> object:
         import asyncio
@@ -112,19 +104,19 @@ class HostFunction:
         loop = asyncio.get_running_loop()
         future = loop.create_future()
         session = self._session
-        client = self._client
 
         def take_result() -> None:
-            client.invocations.pop(invocation.id, None)
-            if future.done():
-                return  # the coroutine that waited was cancelled
             try:
+                if future.done():
+                    return  # the coroutine that waited was cancelled
                 future.set_result(invocation.result(session))
             except StopIteration as error:
                 # A future refuses it; asyncio itself turns it into this.
                 future.set_exception(RuntimeError(f"the function raised StopIteration: {error}"))
             except BaseException as error:
                 future.set_exception(error)
+            finally:
+                self._forget(invocation)
 
         invocation = self._send(call, lambda: loop.call_soon_threadsafe(take_result), None, args, kwargs)
         return future
@@ -138,14 +130,17 @@ class HostFunction:
         if client.is_closed:
             client.invocations.pop(invocation.id, None)
             raise ClientGoneError("Cannot call function: its client has gone")
-        target.sink.event(
+        # The event loop waits for no client, not even for one that is slow to take the question.
+        send = target.sink.offer if _runs_event_loop() else target.sink.event
+        send(
             b'[%d,"invoke",%d,%d]' % (call.id if call is not None else 0, invocation.id, self._id), parts
         )
         return invocation
 
     def __del__(self) -> None:
         # A finalizer may run anywhere, even under a lock of ours: it only takes a note.
-        self._client.dropped.append(self._id)
+        if self._id != INPUT_FUNCTION:
+            self._client.dropped.append(self._id)
 
     def __repr__(self) -> str:
         return f"<{'async ' if self._is_async else ''}function {self._id} of the client>"
@@ -156,17 +151,6 @@ def _runs_event_loop() -> bool:
 
     asyncio = modules.get("asyncio")
     return asyncio is not None and asyncio._get_running_loop() is not None
-
-
-def _as_exception(error: object) -> BaseException:
-    if type(error) is not dict:
-        return JavaScriptError("Error", str(error))
-    return JavaScriptError(
-        str(error.get("name") or "Error"),
-        str(error.get("message") or ""),
-        str(error.get("stack") or ""),
-        error.get("id") if type(error.get("id")) is int else None,
-    )
 
 
 def abandon(client: object, call: object | None = None) -> None:

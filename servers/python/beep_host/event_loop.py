@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from _thread import allocate_lock
+from _thread import allocate_lock, get_ident
 
 from beep_host.errors import CallCancelled
 
@@ -13,13 +13,23 @@ class EventLoop:
     def __init__(self) -> None:
         self._lock = allocate_lock()
         self._loop = None
+        self._thread = 0
         self._tasks: set = set()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether this is the loop's thread."""
+        return self._thread == get_ident()
 
     def run(self, call: object, awaitable: object) -> None:
         """Awaits on the loop, in a copy of the caller's context, and finishes the call with the result."""
         import contextvars
 
         loop = self._started()
+        # From here on nothing that the call says may make the loop wait for a client.
+        without_waiting = getattr(call.reply, "without_waiting", None)
+        if without_waiting is not None:
+            call.reply = without_waiting()
         loop.call_soon_threadsafe(self._begin, call, awaitable, context=contextvars.copy_context())
 
     def _started(self) -> object:
@@ -33,10 +43,10 @@ class EventLoop:
                 self._loop = loop
             return self._loop
 
-    @staticmethod
-    def _serve(loop: object) -> None:
+    def _serve(self, loop: object) -> None:
         import asyncio
 
+        self._thread = get_ident()
         asyncio.set_event_loop(loop)
         while not loop.is_closed():
             try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from _socket import timeout as SocketTimeout  # an alias of TimeoutError from 3.10 on
 from time import monotonic, sleep
 
+from beep_host.connection import is_lost_descriptor
 from beep_host.http_exchange import Exchange
 from beep_host.http_parser import HttpError, RequestHead, RequestParser
 from beep_host.http_policy import FRAMES_PATH, HEALTH_PATH
@@ -79,8 +80,10 @@ class HttpConnection:
                 except HttpError as error:
                     self._refuse(error)
                     return
-        except (PeerGone, OSError):
-            pass  # whoever was there has gone, and with them who would want to know
+        except (PeerGone, OSError) as error:
+            # Whoever was there has gone, and with them who would want to know; unless it was our descriptor that went.
+            if is_lost_descriptor(error) and not self._is_ending:
+                self._server.server.on_descriptor_lost(error)
         finally:
             self._server.forget(self)
             self._close()
@@ -92,6 +95,10 @@ class HttpConnection:
             self._socket.shutdown(2)  # SHUT_RDWR
         except OSError:
             pass  # it ended by itself
+
+    def close_in_child(self) -> None:
+        """For the child of a fork: closes without a shutdown."""
+        self._close()
 
     def _close(self) -> None:
         self._watch.close()

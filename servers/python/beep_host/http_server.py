@@ -106,6 +106,12 @@ class HttpServer:
         for connection in connections:
             connection.interrupt()
 
+    def close_in_child(self) -> None:
+        """For the child of a fork: closes the descriptors without a shutdown, which the parent would feel."""
+        self._listener.close()
+        for connection in self._connections:
+            connection.close_in_child()
+
     def _accept_all(self) -> None:
         while not self._is_closed:
             try:
@@ -114,7 +120,8 @@ class HttpServer:
                 if self._is_closed:
                     return
                 if not self._make_room(error):
-                    raise
+                    self.server.on_descriptor_lost(error)
+                    return
                 continue
             sock = _socket.socket(self._family, _socket.SOCK_STREAM, 0, descriptor)
             try:

@@ -10,11 +10,15 @@ asked about real classes, whose answer no metaclass can change; and everything e
 from __future__ import annotations
 
 import sys
-from typing import Any, Callable, Optional
 
-# (name, arguments) or (name, arguments, contents); contents are a dict of fields, or pairs for the name "map".
-Image = tuple
-Imager = Callable[[Any], Optional[Image]]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # Not at run time: on some versions typing brings the whole of re with it.
+    from typing import Any, Callable, Optional
+
+    # (name, arguments) or (name, arguments, contents); contents are a dict of fields, or pairs for the name "map".
+    Image = tuple
+    Imager = Callable[[Any], Optional[Image]]
 
 _IMAGERS: dict[type, Imager] = {complex: lambda value: ("complex", (value.real, value.imag))}
 

@@ -24,14 +24,30 @@ def perform(call: object) -> object:
     if operation is None:
         raise ProtocolError(f'Cannot run operation "{call.operation}": it is unknown')
     args = call.args
-    if "tagged" in call.options:
-        args = values.decode(args, call.parts, call.session)
+    options = call.options
+    if options:
+        if "tagged" in options:
+            args = values.decode(args, call.parts, call.session)
+        if "log" in options or "display" in options:
+            _prepare_events(options)
     try:
         return operation(call, *args)
     except TypeError as error:
         if error.__traceback__ is not None and error.__traceback__.tb_next is None:
             raise ProtocolError(f'Cannot run operation "{call.operation}": {error}') from None
         raise
+
+
+def _prepare_events(options: dict) -> None:
+    """What a call's events need of the standard library and of others is loaded by the first who asks for them."""
+    if "log" in options:
+        from beep_host import logs
+
+        logs.install()
+    if "display" in options:
+        from beep_host import figure_setup
+
+        figure_setup.install()
 
 
 def is_awaitable(call: object, value: object) -> bool:

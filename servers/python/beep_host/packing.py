@@ -8,10 +8,14 @@ and Python itself never reads one.
 from __future__ import annotations
 
 from _pickle import Pickler
-from typing import Any, Callable
 
 from beep_host.errors import ConversionError, HostError
 from beep_host.images import image
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # Not at run time: on some versions typing brings the whole of re with it.
+    from typing import Any, Callable
 
 # A buffer smaller than this costs less inside the stream than as a part of its own.
 _OUT_OF_BAND_BYTES = 1024

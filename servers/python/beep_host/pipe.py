@@ -60,7 +60,7 @@ def serve(server: object, listener: object) -> None:
         except OSError as error:
             if server.is_closing:
                 return
-            server.on_listener_lost(error)
+            server.on_descriptor_lost(error)
             return
         sock = Socket(AF_UNIX, SOCK_STREAM, 0, fd)
         threading.Thread(target=_serve_connection, args=(server, sock), name="beep-pipe", daemon=True).start()
@@ -91,6 +91,7 @@ def _open(server: object, sock: object, admission: object) -> object | None:
     if first[:1] in (b"{", b"\xef"):
         return _open_newline_json(server, sock, admission, first)
     connection = FrameConnection(sock, _HANDSHAKE_BYTES, first[len(PIPE_MAGIC) :])
+    connection.on_lost = server.on_descriptor_lost
     try:
         if first[: len(PIPE_MAGIC)] != PIPE_MAGIC:
             raise ProtocolError('Cannot open connection: it does not begin with "BEEP"')
@@ -180,6 +181,10 @@ def _serve_control_lane(client: object, connection: FrameConnection, admission: 
                 return
             call_id, operation, args, options = check_request(loads(frame[0]))
             call = Call(call_id, operation, args, frame[1], options, reply)
+            if "parent" in options and "session" not in options:
+                # Made by a function for which a coroutine or a thread waits: the session's thread may be waiting for
+                # that one, so the call must not wait for it.
+                options["concurrent"] = 1
             if operation in IMMEDIATE or "concurrent" in options or "session" in options:
                 client.start(call)
             else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from beep_host import values
+from beep_host import raised, values
 from beep_host.errors import error_payload
 from beep_host.operations import WithParts
 
@@ -39,7 +39,15 @@ class FrameReply:
 
     def fail(self, call: object, error: BaseException) -> None:
         """The error."""
-        self.sink.reply(dumps([call.id, "error", error_payload(error)]), ())
+        if call.client.dropped:
+            self._tell_dropped(call.client)
+        payload = error_payload(error)
+        exception = payload.get("exception")
+        if exception is not None:
+            number = raised.keep(call.client, error)
+            if number is not None:
+                exception["id"] = number
+        self.sink.reply(dumps([call.id, "error", payload]), ())
 
     def _tell_dropped(self, client: object) -> None:
         """Which of the client's functions Python has let go of since the last time."""
@@ -48,9 +56,49 @@ class FrameReply:
             ids.append(client.dropped.pop())
         self.sink.event(dumps([0, "dropped", ids]), ())
 
-    def event(self, call: object, kind: str, value: object) -> None:
-        """Something before the reply."""
-        self.sink.event(dumps([call.id, kind, value]), ())
+    def event(
+        self, call: object, kind: str, value: object, parts: tuple = (), binary: list | None = None, *, must: bool = False
+    ) -> bool:
+        """Something before the reply; False when it was dropped, which happens to none that `must` arrive."""
+        self.sink.event(_event(call, kind, value, binary), parts)
+        return True
+
+    def without_waiting(self) -> LoopReply:
+        """The same for the event loop's thread, which waits for no client."""
+        return LoopReply(NonWaitingSink(self.sink))
+
+
+class NonWaitingSink:
+    """A sink on which a slow client makes nobody wait: what it does not read is kept."""
+
+    __slots__ = ("offer",)
+
+    def __init__(self, sink: object) -> None:
+        self.offer = sink.offer
+
+    def event(self, json: bytes, parts: list | tuple) -> None:
+        """Takes an event."""
+        self.offer(json, parts)
+
+    def reply(self, json: bytes, parts: list | tuple) -> None:
+        """Takes a reply."""
+        self.offer(json, parts, is_reply=True)
+
+
+class LoopReply(FrameReply):
+    """A reply on the event loop's thread. What a call says is dropped when too much of it is not read."""
+
+    __slots__ = ()
+
+    def event(
+        self, call: object, kind: str, value: object, parts: tuple = (), binary: list | None = None, *, must: bool = False
+    ) -> bool:
+        """See `FrameReply.event`."""
+        return self.sink.offer(_event(call, kind, value, binary), parts, may_drop=not must)
+
+
+def _event(call: object, kind: str, value: object, binary: list | None) -> bytes:
+    return dumps([call.id, kind, value] if binary is None else [call.id, kind, value, binary])
 
 
 def dumps(value: object) -> bytes:

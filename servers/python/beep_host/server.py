@@ -14,9 +14,10 @@ from beep_host.evaluation import SourceFinder
 from beep_host.event_loop import EventLoop
 from beep_host.handshake import new_secret
 from beep_host.limits import Limits
+from beep_host.main_thread import MainThread
 from beep_host.pool import CallPool
 from beep_host.protocol import PROTOCOL_VERSION, SERVER_VERSION
-from beep_host.sessions import Client, MainThread
+from beep_host.sessions import Client
 
 
 class Server:
@@ -34,6 +35,8 @@ class Server:
         self.pool = CallPool(self.limits.max_threads)
         self.is_closing = False
         self.on_close: list = []
+        # How a forked child lets go of descriptors; see `forking.py`.
+        self.on_fork: list = [self.admissions.close_all]
         self._clients: dict[str, Client] = {}
         self._default: Client | None = None
         self._lock = allocate_lock()
@@ -68,6 +71,11 @@ class Server:
         """Those that are open now, without the default one."""
         with self._lock:
             return list(self._clients.values())
+
+    @property
+    def all_clients(self) -> list:
+        """Those that are open now and the default one. Takes no lock, for the child of a fork, where it may be held."""
+        return [*self._clients.values(), *([self._default] if self._default is not None else [])]
 
     def forget(self, client: Client) -> None:
         """Told by a client that it has ended."""
@@ -129,7 +137,7 @@ class Server:
         """Counters, for people who look after servers."""
         import threading
 
-        clients = [*self.clients, *([self._default] if self._default is not None else [])]
+        clients = self.all_clients
         return {
             "clients": len(clients),
             "running": sum(len(client.running) for client in clients),
@@ -152,7 +160,7 @@ class Server:
         for action in self.on_close:
             action()
         self.admissions.drop_all()
-        for client in [*self.clients, *([self._default] if self._default is not None else [])]:
+        for client in self.all_clients:
             client.close()
         self.main_thread.stop()
 
@@ -163,11 +171,26 @@ class Server:
         _flush_output()
         os._exit(1)
 
-    def on_listener_lost(self, error: OSError) -> None:
-        """The listening socket is gone though nobody closed it: user code closed descriptors. Nobody can come in."""
-        sys.__stderr__.write(f"beep_host: the listening socket was lost: {error}\n")
-        _flush_output()
+    def on_terminate(self, signum: int, frame: object) -> None:
+        """The handler of SIGTERM."""
+        self.close()
+
+    def on_descriptor_lost(self, error: OSError) -> None:
+        """A socket is gone though nobody of us closed it: user code closed descriptors. Nobody can be served any more,
+        and to linger would be to hold what the owner believes to have ended."""
+        try:
+            os.write(2, f"beep_host: user code closed the server's descriptors ({error}): the server ends\n".encode())
+        except OSError:
+            pass  # stderr was closed with the rest; the exit code says it
         os._exit(70)
+
+    def renew_locks(self) -> None:
+        """For the child of a fork: threads that it does not have may hold them."""
+        self._lock = allocate_lock()
+        self.main_thread.renew_lock()
+        self.admissions.renew_lock()
+        for client in self.all_clients:
+            client.renew_locks()
 
 
 def server_info() -> dict:
@@ -191,7 +214,8 @@ def main() -> None:
     # threading takes the thread that imports it first for the main one, so it must be this one.
     import threading  # noqa: F401
 
-    from beep_host import output, process
+    from beep_host import output, process, signals
+    from beep_host.forking import ForkGuard
     from beep_host.json_text import loads
 
     line = process.read_bootstrap_line()
@@ -203,6 +227,8 @@ def main() -> None:
         server = Server(bootstrap)
         process.arm_lifeline(lifeline, server.close)
         _take_signals(server)
+        signals.install()
+        ForkGuard(server, lifeline).install()
         process.set_switch_interval()
         output.install()
         address = _listen(server, bootstrap)
@@ -265,6 +291,7 @@ def _listen(server: Server, bootstrap: dict) -> str:
                 os.unlink(path)
 
         server.on_close.append(close)
+        server.on_fork.append(listener.close)
         start_new_thread(pipe.serve, (server, listener))
         return path
     if transport == "http":
@@ -281,6 +308,7 @@ def _listen(server: Server, bootstrap: dict) -> str:
             ),
         )
         server.on_close.append(http.close)
+        server.on_fork.append(http.close_in_child)
         http.start()
         start_new_thread(server.end_idle_clients, ())
         return http.address
@@ -291,11 +319,7 @@ def _take_signals(server: Server) -> None:
     import signal
 
     execution.install_interrupt_signal()
-
-    def on_terminate(signum: int, frame: object) -> None:
-        server.close()
-
-    signal.signal(signal.SIGTERM, on_terminate)
+    signal.signal(signal.SIGTERM, server.on_terminate)
     # A terminal's Ctrl-C is the owner's business; the server leads its own group and does not get it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

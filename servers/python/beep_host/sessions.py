@@ -10,14 +10,13 @@ is what one backend is to the server: its own session, and the further ones that
 from __future__ import annotations
 
 import sys
-from _thread import allocate_lock, get_ident
+from _thread import allocate_lock
 from contextvars import Context
 from itertools import count
 from time import monotonic
 
-from beep_host import execution
-from beep_host.callbacks import ClientGoneError, HostFunction, abandon
-from beep_host.errors import ArgumentError, CallCancelled, LimitError, StaleHandle
+from beep_host.callbacks import HostFunction, abandon
+from beep_host.errors import ArgumentError, CallCancelled, ClientGoneError, LimitError, StaleHandle
 from beep_host.execution import Call, ThreadState, run_call
 from beep_host.objects import HandleTable
 
@@ -64,6 +63,11 @@ class Session:
     def new_handle(self, value: object) -> tuple[int, str]:
         """Holds an object and gives its id and the name of its type."""
         return self.handles.add(value)
+
+    def drop_handles(self, ids: list) -> None:
+        """Lets go of handles that the client will never hear of."""
+        for handle_id in ids:
+            self.handles.release(handle_id)
 
     # The thread.
 
@@ -121,6 +125,10 @@ class Session:
         self.handles.clear()
         sys.modules.pop(self.module.__name__, None)
         self.namespace.clear()
+
+    def renew_lock(self) -> None:
+        """For the child of a fork."""
+        self._lock = allocate_lock()
 
     @property
     def has_thread(self) -> bool:
@@ -181,6 +189,9 @@ class Client:
         self.invocations: dict = {}
         # Numbers of the client's functions that Python has let go of and the client was not told of yet.
         self.dropped: list[int] = []
+        # See `raised.py`: exceptions that may come back, and how many of the client's contexts are open.
+        self.raised: dict[int, BaseException] = {}
+        self.contexts = 0
         # Where events go that belong to no call's answer: a pipe's control lane.
         self.control: object | None = None
         self.touched = monotonic()
@@ -271,6 +282,12 @@ class Client:
                 session.ended()
         self.server.forget(self)
 
+    def renew_locks(self) -> None:
+        """For the child of a fork."""
+        self._lock = allocate_lock()
+        for session in (self.session, *self.labelled.values()):
+            session.renew_lock()
+
     def _answer(self, call: Call) -> None:
         try:
             _IMMEDIATE_ANSWERS[call.operation](self, call, *call.args)
@@ -345,44 +362,3 @@ _IMMEDIATE_ANSWERS = {
     "close_session": Client._close_session,
     "resume": Client._resume,
 }
-
-
-class MainThread:
-    """Lends the main thread to one session at a time."""
-
-    def __init__(self) -> None:
-        from _queue import SimpleQueue
-
-        self._jobs = SimpleQueue()
-        self._lock = allocate_lock()
-        self._is_taken = False
-
-    def claim(self, job: object) -> bool:
-        """Runs `job(state)` on the main thread if no session has it."""
-        with self._lock:
-            if self._is_taken:
-                return False
-            self._is_taken = True
-        self._jobs.put(job)
-        return True
-
-    def serve(self) -> None:
-        """Runs what is claimed, until `stop`. Called on the main thread."""
-        state = execution.main_state = ThreadState(True)
-        while True:
-            job = self._jobs.get()
-            if job is None:
-                return
-            job(state)
-            job = None
-            with self._lock:
-                self._is_taken = False
-
-    def stop(self) -> None:
-        """Ends `serve` when the present session's work is over."""
-        self._jobs.put(None)
-
-    @property
-    def is_current(self) -> bool:
-        """Whether this is the main thread."""
-        return execution.main_state is not None and execution.main_state.ident == get_ident()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
 
 from beep_host.errors import ConversionError, HostError
 from beep_host.images import image
 from beep_host.packing import has_surrogate_pair, is_container, unfaithful_error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # Not at run time: on some versions typing brings the whole of re with it.
+    from typing import Any
 
 # Levels of containers; each is at most three of JSON, which the interpreter's own stack must hold.
 _MAX_DEPTH = 200

@@ -7,10 +7,14 @@ code made known. Whatever is malformed, at whatever depth, is a `ConversionError
 from __future__ import annotations
 
 import sys
-from typing import Any, Callable
 
 from beep_host.errors import ConversionError, HostError
 from beep_host.paths import key_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # Not at run time: on some versions typing brings the whole of re with it.
+    from typing import Any, Callable
 
 # Our client refuses what is nested more than 200 deep; this bounds others, and the interpreter's stack.
 _MAX_DEPTH = 256

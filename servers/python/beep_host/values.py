@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from _json import encode_basestring_ascii
 from _pickle import PickleBuffer
-from typing import Any
 
 from beep_host.errors import ConversionError, HostError
 from beep_host.packing import GLOBALS, pack, pack_handle
 from beep_host.tags import decode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # Not at run time: on some versions typing brings the whole of re with it.
+    from typing import Any
 
 __all__ = ["decode", "encode", "encode_tagged", "floats", "floats2d", "plain"]
 
