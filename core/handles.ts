@@ -31,6 +31,7 @@ export class PythonObjectHandle implements Disposable, AsyncDisposable {
   readonly typeName: string;
   readonly #owner: HandleOwner;
   #isValid = true;
+  #released: Promise<void> | undefined;
 
   /** Called by backends only. */
   constructor(owner: HandleOwner, id: number, typeName: string) {
@@ -49,11 +50,13 @@ export class PythonObjectHandle implements Disposable, AsyncDisposable {
     return this.#isValid;
   }
 
-  /** Releases the object; doing it again does nothing. */
+  /** Releases the object; doing it again only waits for that. */
   async dispose(): Promise<void> {
-    if (!this.#isValid) return;
-    this.#isValid = false;
-    await this.#owner.releaseHandle(this);
+    if (this.#isValid) {
+      this.#isValid = false;
+      this.#released = this.#owner.releaseHandle(this);
+    }
+    await this.#released;
   }
 
   /** Releases the object soon, batched with others. */

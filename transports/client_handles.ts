@@ -136,7 +136,9 @@ export class ClientHandles implements HandleOwner {
     this.#queue = [];
     const users = new Map<number, PendingCall>();
     for (const call of this.#host.pendingCalls()) {
-      if (call.handles !== undefined) { for (const id of call.handles) users.set(id, call); }
+      // A call that was given up may run for ever; who disposes must not wait for it.
+      if (!call.isWaiting || call.handles === undefined) continue;
+      for (const id of call.handles) users.set(id, call);
     }
     if (users.size === 0) return queue;
     const unused: number[] = [];
