@@ -18,6 +18,8 @@ belong to this one call, stay alive in functions defined by it, and all other na
 from __future__ import annotations
 
 import _ast
+import sys
+from _collections import OrderedDict
 from itertools import count
 
 from beep_host.errors import ArgumentError
@@ -38,8 +40,9 @@ _FunctionType = type(lambda: None)
 _CodeType = type(_FunctionType.__code__.__get__(lambda: None))
 
 _next_number = count(1).__next__
-_cache: dict = {}
-_sources: dict[str, str] = {}
+# Both lose their oldest entry when they are full. A plain dict would look past all its lost ones to find it.
+_cache: OrderedDict = OrderedDict()
+_sources: OrderedDict = OrderedDict()
 
 
 class Program:
@@ -64,7 +67,7 @@ def compile_program(source: str, names: tuple = ()) -> Program:
         if len(source) <= _MAX_CACHED_SOURCE:
             if len(_cache) >= _MAX_CACHED:
                 # First in, first out: a hit then costs one look-up and no bookkeeping.
-                _cache.pop(next(iter(_cache)), None)
+                _drop_oldest(_cache)
             _cache[key] = program
     return program
 
@@ -96,13 +99,14 @@ async def _run_async(program: Program, namespace: dict) -> object:
     return value
 
 
+# What a source begins with when its first real line may be indented.
+_MAYBE_INDENTED = ("", " ", "\t", "\n", "\r")
+
+
 def dedent(source: str) -> str:
     """Removes the leading white space that all lines share; lines of white space alone do not count."""
-    first = source.lstrip("\r\n")
-    if first[:1] not in (" ", "\t"):
-        # Either not indented, or lines of white space stand before the first real one.
-        if not first or first is source or not source.strip():
-            return source
+    if source[:1] not in _MAYBE_INDENTED:
+        return source
     margin: str | None = None
     lines = source.split("\n")
     for line in lines:
@@ -324,8 +328,7 @@ class _FunctionForm:
 
 def _remember_source(filename: str, text: str) -> None:
     if len(_sources) >= _MAX_SOURCES:
-        oldest = next(iter(_sources))
-        del _sources[oldest]
+        oldest = _drop_oldest(_sources)
         linecache = _loaded_linecache()
         if linecache is not None:
             linecache.cache.pop(oldest, None)
@@ -335,14 +338,20 @@ def _remember_source(filename: str, text: str) -> None:
         _enter(linecache, filename, text)
 
 
+def _drop_oldest(entries: OrderedDict) -> object:
+    try:
+        return entries.popitem(False)[0]
+    except KeyError:
+        # Another thread has just emptied it.
+        return None
+
+
 def _enter(linecache: object, filename: str, text: str) -> None:
     # No modification time: `linecache.checkcache` then leaves the entry alone.
     linecache.cache[filename] = (len(text), None, [line + "\n" for line in text.split("\n")], filename)
 
 
 def _loaded_linecache() -> object | None:
-    import sys
-
     module = sys.modules.get("linecache")
     return module if module is not None and hasattr(module, "cache") else None
 
@@ -358,8 +367,6 @@ class SourceFinder:
         """Called by the import system for every module; answers for `linecache` alone."""
         if name != "linecache":
             return None
-        import sys
-
         if self in sys.meta_path:
             sys.meta_path.remove(self)
         from importlib.machinery import PathFinder
