@@ -11,8 +11,8 @@ import {
   MAX_SOCKET_PATH_BYTES,
   parseRunEntry,
   portOf,
-  type RunEntry,
   runDirectory,
+  type RunEntry,
 } from "../../core/endpoint.ts";
 import { ConnectError, ProtocolError } from "../../core/errors.ts";
 
@@ -87,7 +87,9 @@ Deno.test("dataDirectory() says what to set when there is no home", () => {
 });
 
 Deno.test("isPipeName() accepts names and nothing that could leave the directory", () => {
-  for (const name of ["beep-python-pipe", "a", "A.b_c-9", "x".repeat(64)]) assertEquals(isPipeName(name), true, name);
+  for (const name of ["beep-python-pipe", "a", "A.b_c-9", "x".repeat(64)]) {
+    assertEquals(isPipeName(name), true, name);
+  }
   for (const name of ["", ".hidden", "-x", "../x", "a/b", "a\\b", "a b", "a\0", "ü", "x".repeat(65), "a\n"]) {
     assertEquals(isPipeName(name), false, JSON.stringify(name));
   }

@@ -126,10 +126,13 @@ Deno.test("FrameDecoder reads a part only as far as it goes, and then the next f
   const given = [...decoder.push(bytes.subarray(0, 50_000))];
   assertEquals(given.length, 0);
   assertEquals(decoder.target().byteLength, bytes.byteLength - 50_000);
-  assertEquals([...decoder.push(concatenate([bytes.subarray(50_000), encodeFrame('"next"')]))].map((f) => f.json), [
-    "[]",
-    '"next"',
-  ]);
+  assertEquals(
+    [...decoder.push(concatenate([bytes.subarray(50_000), encodeFrame('"next"')]))].map((f) => f.json),
+    [
+      "[]",
+      '"next"',
+    ],
+  );
 });
 
 for (const { name, bytes, maxFrameBytes } of golden.limits) {
