@@ -29,7 +29,7 @@ export function makeImage(name: string, args: readonly unknown[], context: Decod
     case "decimal":
       return new PythonDecimal(string(args[0]));
     case "uuid":
-      return new PythonUuid(string(args[0]));
+      return uuid(string(args[0]));
     case "complex":
       return new PythonComplex(number(args[0]), number(args[1]));
     case "array":
@@ -60,9 +60,8 @@ function makeTemporal(name: string, args: readonly unknown[]): unknown {
   try {
     return fromTemporalTag(name, args);
   } catch (cause) {
-    throw new ValueConversionError(`Cannot make a ${name} of ${JSON.stringify(args)?.slice(0, 100)}`, "$", {
-      cause,
-    });
+    const shown = args.map((arg) => typeof arg === "string" ? arg.slice(0, 80) : typeof arg).join(", ");
+    throw new ValueConversionError(`Cannot make a ${name} of ${shown}`, "$", { cause });
   }
 }
 
@@ -145,6 +144,11 @@ function describe(key: unknown): string {
 export function parseHex(text: string): bigint {
   if (!/^-?[0-9a-f]+$/.test(text)) throw new MalformedValueError("an integer is not hex digits");
   return text.startsWith("-") ? -BigInt(`0x${text.slice(1)}`) : BigInt(`0x${text}`);
+}
+
+function uuid(hex: string): PythonUuid {
+  if (!/^[0-9a-f]{32}$/.test(hex)) throw new MalformedValueError("a UUID is not 32 hex digits");
+  return new PythonUuid(hex);
 }
 
 function string(value: unknown): string {

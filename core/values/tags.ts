@@ -143,10 +143,18 @@ export class TagReader {
 
   #part(part: Json | undefined): Uint8Array {
     // Where a wire has no parts, base64 stands in their place.
-    if (typeof part === "string") return Uint8Array.from(atob(part), (character) => character.charCodeAt(0));
+    if (typeof part === "string") return base64(part);
     const bytes = typeof part === "number" ? this.#parts[part] : undefined;
     if (bytes === undefined) throw new MalformedValueError("it names a part that did not come");
     return bytes;
+  }
+}
+
+function base64(text: string): Uint8Array {
+  try {
+    return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  } catch (cause) {
+    throw new MalformedValueError("a part is not base64", { cause });
   }
 }
 
