@@ -8,32 +8,8 @@
  */
 
 import type { PythonHostBackend } from "../core/backend.ts";
+import type { Clause, ClauseMark } from "./clause.ts";
 import { CLAUSES } from "./clauses/mod.ts";
-
-/** What a clause needs of the backend: `lifecycle` only its life, `python` a real Python behind it. */
-export type ClauseMark = "lifecycle" | "python";
-
-/** What a clause's body is given. */
-export interface ClauseContext {
-  /** A backend of its own, not yet initialized; closed after the clause. */
-  readonly backend: PythonHostBackend;
-  /** Makes a further backend on the same server; closed after the clause. */
-  connect(): Promise<PythonHostBackend>;
-}
-
-/** One promise of the contract. */
-export interface Clause {
-  /** Its name, `area/what`, by which exceptions refer to it. */
-  readonly id: string;
-  /** What must hold, as a sentence. */
-  readonly sentence: string;
-  /** What it needs. */
-  readonly marks: readonly ClauseMark[];
-  /** It ends or damages the server, so it gets one of its own. @default {false} */
-  readonly isolated?: boolean;
-  /** Fails when the sentence does not hold. */
-  readonly body: (context: ClauseContext) => Promise<void>;
-}
 
 /** A clause that a backend does not keep. */
 export interface ContractException {
@@ -64,11 +40,6 @@ export interface ContractOptions {
   /** How long one clause may take, in milliseconds. @default {30000} */
   readonly clauseTimeoutMs?: number;
 }
-
-/** Code that must give 2; a fake must answer it for the clauses marked `lifecycle` alone. */
-export const QUICK_CODE = "1 + 1";
-/** Code that does not end by itself, but can be interrupted on every thread; see {@linkcode QUICK_CODE}. */
-export const SLOW_CODE = "import time\nwhile True:\n  time.sleep(0.01)";
 
 const DEFAULT_CLAUSE_TIMEOUT_MS = 30_000;
 

@@ -7,15 +7,11 @@
  * @module
  */
 
+export { type Clause, type ClauseContext, type ClauseMark, QUICK_CODE, SLOW_CODE } from "./clause.ts";
 export {
-  type Clause,
-  type ClauseContext,
-  type ClauseMark,
   type ContractException,
   type ContractOptions,
   type ContractSubject,
-  QUICK_CODE,
-  SLOW_CODE,
   testBackendContract,
 } from "./contract.ts";
 export { CLAUSES } from "./clauses/mod.ts";

@@ -6,7 +6,7 @@
 
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { CallTimeoutError, PythonError, PythonHostError } from "../../core/errors.ts";
-import { type Clause, type ClauseContext, QUICK_CODE, SLOW_CODE } from "../contract.ts";
+import { type Clause, type ClauseContext, QUICK_CODE, SLOW_CODE } from "../clause.ts";
 
 function clause(id: string, sentence: string, body: (context: ClauseContext) => Promise<void>): Clause {
   return { id: `cancel/${id}`, sentence, marks: ["lifecycle"], body };

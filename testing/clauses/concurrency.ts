@@ -6,7 +6,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import type { PythonHostError } from "../../core/errors.ts";
-import { type Clause, type ClauseContext, SLOW_CODE } from "../contract.ts";
+import { type Clause, type ClauseContext, SLOW_CODE } from "../clause.ts";
 
 function clause(id: string, sentence: string, body: (context: ClauseContext) => Promise<void>): Clause {
   return { id: `concurrency/${id}`, sentence, marks: ["python"], body };

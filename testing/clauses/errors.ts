@@ -6,7 +6,7 @@
 
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStringIncludes } from "@std/assert";
 import { PythonError } from "../../core/errors.ts";
-import type { Clause, ClauseContext } from "../contract.ts";
+import type { Clause, ClauseContext } from "../clause.ts";
 
 function clause(id: string, sentence: string, body: (context: ClauseContext) => Promise<void>): Clause {
   return { id: `errors/${id}`, sentence, marks: ["python"], body };

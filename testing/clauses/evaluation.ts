@@ -6,7 +6,7 @@
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { PythonError } from "../../core/errors.ts";
-import type { Clause, ClauseContext } from "../contract.ts";
+import type { Clause, ClauseContext } from "../clause.ts";
 
 /** A clause that evaluates one piece of code. */
 function gives(

@@ -6,7 +6,7 @@
 
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { ConnectionClosedError, PythonHostError, ServerExitedError } from "../../core/errors.ts";
-import { type Clause, QUICK_CODE, SLOW_CODE } from "../contract.ts";
+import { type Clause, QUICK_CODE, SLOW_CODE } from "../clause.ts";
 
 /** See the module comment. */
 export const LIFECYCLE: readonly Clause[] = [

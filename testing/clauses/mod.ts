@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Clause } from "../contract.ts";
+import type { Clause } from "../clause.ts";
 import { CANCELLATION } from "./cancellation.ts";
 import { CONCURRENCY } from "./concurrency.ts";
 import { ERRORS } from "./errors.ts";

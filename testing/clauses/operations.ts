@@ -7,7 +7,7 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { PythonError, PythonHostError, StaleHandleError, ValueConversionError } from "../../core/errors.ts";
 import { PythonModuleHandle, PythonObjectHandle } from "../../core/handles.ts";
-import type { Clause, ClauseContext } from "../contract.ts";
+import type { Clause, ClauseContext } from "../clause.ts";
 
 function clause(id: string, sentence: string, body: (context: ClauseContext) => Promise<void>): Clause {
   return { id: `operations/${id}`, sentence, marks: ["python"], body };

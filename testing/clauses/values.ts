@@ -5,7 +5,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import type { Clause, ClauseContext } from "../contract.ts";
+import type { Clause, ClauseContext } from "../clause.ts";
 
 function clause(id: string, sentence: string, body: (context: ClauseContext) => Promise<void>): Clause {
   return { id: `values/${id}`, sentence, marks: ["python"], body };
