@@ -28,6 +28,7 @@ export interface HttpPlace {
 // As much of a foreign answer as a message shows.
 const SHOWN_CHARACTERS = 120;
 const ERROR_BODY_BYTES = 64 * 1024;
+const decoder = new TextDecoder();
 
 /** Whether a response is a row of frames. */
 export function hasFrames(response: Response): boolean {
@@ -40,18 +41,55 @@ export async function readFrames(
   maxFrameBytes: number,
   onFrame: (frame: Frame) => void,
 ): Promise<void> {
-  const decoder = new FrameDecoder(maxFrameBytes);
   if (response.headers.has("content-length")) {
-    // All of it is there or under way: one read costs less than a stream.
-    for (const frame of decoder.push(new Uint8Array(await response.arrayBuffer()))) onFrame(frame);
-  } else if (response.body !== null) {
-    for await (const chunk of response.body) {
-      for (const frame of decoder.push(chunk)) onFrame(frame);
+    // All of it is there or under way: one read costs less than a stream, and what is whole needs no decoder.
+    splitFrames(await response.bytes(), maxFrameBytes, onFrame);
+    return;
+  }
+  const stream = new FrameDecoder(maxFrameBytes);
+  for await (const chunk of response.body ?? []) {
+    for (const frame of stream.push(chunk)) onFrame(frame);
+  }
+  if (!stream.isAtBoundary) throw cutShort();
+}
+
+/** The frames of a body that is there as a whole. */
+function splitFrames(
+  bytes: Uint8Array<ArrayBuffer>,
+  maxFrameBytes: number,
+  onFrame: (frame: Frame) => void,
+): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let at = 0;
+  while (at < bytes.byteLength) {
+    const start = at;
+    if (bytes.byteLength - at < 8) throw cutShort();
+    const jsonBytes = view.getUint32(at, true);
+    const partCount = view.getUint32(at + 4, true);
+    at += 8 + 4 * partCount;
+    if (at + jsonBytes > bytes.byteLength) throw cutShort();
+    const json = decoder.decode(bytes.subarray(at, at + jsonBytes));
+    at += jsonBytes;
+    const parts: Uint8Array<ArrayBuffer>[] = [];
+    for (let i = 0; i < partCount; i++) {
+      const length = view.getUint32(start + 8 + 4 * i, true);
+      if (at + length > bytes.byteLength) throw cutShort();
+      parts.push(bytes.slice(at, at + length));
+      at += length;
     }
+    if (at - start > maxFrameBytes) {
+      throw new ProtocolError(
+        "remote",
+        `Cannot read frame of ${at - start} bytes: maxFrameBytes is ${maxFrameBytes}`,
+        { code: "limit", hint: "Raise maxFrameBytes on both sides, or move the value in smaller pieces." },
+      );
+    }
+    onFrame({ json, parts });
   }
-  if (!decoder.isAtBoundary) {
-    throw new ProtocolError("remote", "Cannot read answer: it ends inside a frame");
-  }
+}
+
+function cutShort(): ProtocolError {
+  return new ProtocolError("remote", "Cannot read answer: it ends inside a frame");
 }
 
 /** Makes the error for a response without frames; reads or drops its body. */

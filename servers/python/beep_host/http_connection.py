@@ -7,11 +7,14 @@ head ──► judge ──► body ──► route ──► answer ──► h
 
 from __future__ import annotations
 
+import _socket
 from _socket import timeout as SocketTimeout  # an alias of TimeoutError from 3.10 on
+from _struct import pack
 from time import monotonic, sleep
 
 from beep_host.connection import is_lost_descriptor
 from beep_host.http_exchange import Exchange
+from beep_host.http_frames import hand_over as hand_over_frames
 from beep_host.http_parser import HttpError, RequestHead, RequestParser
 from beep_host.http_policy import FRAMES_PATH, HEALTH_PATH
 from beep_host.json_api import HEALTH, error_body, hand_over
@@ -21,8 +24,10 @@ from beep_host.peer_watch import WATCH_AFTER_SECONDS, PeerGone, PeerWatch
 _READ_BYTES = 64 * 1024
 # Below this it is cheaper to copy buffers together than to send them apart.
 _JOIN_BYTES = 64 * 1024
-# A client that keeps the order of its calls may send the next ones when it sees that these were taken.
-_HEAD_AFTER_SECONDS = 0.005
+# So long the calls of a request may send their answers themselves. Then the connection's thread takes over,
+# and sends the head at least: a client that keeps the order of its calls sends the next ones when it has seen
+# that.
+_QUICK_MS = 5
 # How long answers of one batch wait for each other.
 _GATHER_SECONDS = 0.001
 # What is read and dropped after a refusal, so that the peer reads the answer instead of a reset.
@@ -54,6 +59,24 @@ _JSON_FIELDS = (
 )
 _FRAMES_FIELDS = b"Content-Type: application/x-beep-frames\r\n"
 
+_IS_WINDOWS = hasattr(_socket, "SO_EXCLUSIVEADDRUSE")
+
+
+def limit_receiving(sock: _socket.socket, milliseconds: int) -> None:
+    """Limits the time of each read. Unlike `settimeout` this costs no system call per read."""
+    sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVTIMEO, _time_value(milliseconds))
+
+
+def limit_sending(sock: _socket.socket, milliseconds: int) -> None:
+    """Limits the time for which a write may wait."""
+    sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, _time_value(milliseconds))
+
+
+def _time_value(milliseconds: int) -> bytes:
+    if _IS_WINDOWS:  # a DWORD of milliseconds
+        return pack("L", milliseconds)
+    return pack("ll", milliseconds // 1000, milliseconds % 1000 * 1000)
+
 
 class HttpConnection:
     """The state and the thread of one accepted connection."""
@@ -67,6 +90,7 @@ class HttpConnection:
         self._limits = server.limits
         self._parser = RequestParser(self._limits.max_head_bytes, self._limits.max_body_bytes)
         self._is_timed = True
+        self._is_quick = False
         self._is_ending = False
         self._watch = PeerWatch(sock)
 
@@ -81,7 +105,8 @@ class HttpConnection:
                     self._refuse(error)
                     return
         except (PeerGone, OSError) as error:
-            # Whoever was there has gone, and with them who would want to know; unless it was our descriptor that went.
+            # Whoever was there has gone, and with them who would want to know; unless it was our descriptor
+            # that went.
             if is_lost_descriptor(error) and not self._is_ending:
                 self._server.server.on_descriptor_lost(error)
         finally:
@@ -134,6 +159,7 @@ class HttpConnection:
             self.is_busy = False
             # Those who have shown the token may rest; the others have the time for a head, and no more.
             self._set_timed(not self.is_authenticated)
+            self._set_quick(False)
             try:
                 parser.feed(self._receive())
             except SocketTimeout:
@@ -207,42 +233,66 @@ class HttpConnection:
             self._is_timed = is_timed
             self._socket.settimeout(self._limits.head_timeout_ms / 1000 if is_timed else None)
 
+    def _set_quick(self, is_quick: bool) -> None:
+        """Chooses between the kernel's two time limits on reads: that of a quick call, and that of an idle
+        client."""
+        if is_quick is not self._is_quick:
+            self._is_quick = is_quick
+            limit_receiving(self._socket, _QUICK_MS if is_quick else self._limits.idle_timeout_ms)
+
     # -- answering
 
     def _answer_frames(self, head: RequestHead, body: bytes | bytearray) -> None:
-        from beep_host.http_frames import hand_over as hand_over_frames
+        def send(buffers: list, is_first: bool, is_last: bool) -> None:
+            self._send_frames(head, buffers, is_first, is_last)
 
-        server = self._server
-        exchange, cancel = hand_over_frames(server.server, head, body, self._limits.max_buffered_bytes)
+        self._set_timed(False)
+        limit = self._limits.max_buffered_bytes
+        exchange, cancel = hand_over_frames(self._server.server, head, body, limit, send)
         try:
-            self._send_exchange(head, exchange)
+            if not exchange.is_sent:
+                self._read_ahead()
+            is_sent, is_started = exchange.take_over()
+            if not is_sent:
+                self._stream(head, exchange, is_started)
         except (PeerGone, OSError):
+            exchange.take_over()
             exchange.abandon()
             if b"cancelOnDisconnect=1" in head.query and not exchange.is_done:
                 cancel()
             raise
 
-    def _send_exchange(self, head: RequestHead, exchange: Exchange) -> None:
-        if not exchange.is_done and not exchange.wait(_HEAD_AFTER_SECONDS):
-            self._send(self._stream_head(head))
+    def _read_ahead(self) -> None:
+        """Reads for a few milliseconds: what comes next from a client that has got its answer, or its end."""
+        self._set_quick(True)
+        try:
+            self._parser.feed(self._receive())
+        except BlockingIOError:
+            pass  # nothing came: the call takes longer, or the client is done for now
+
+    def _stream(self, head: RequestHead, exchange: Exchange, is_started: bool) -> None:
+        """Sends what comes, as it comes, and finds out meanwhile when the client has gone."""
+        if not is_started and not exchange.is_done and not exchange.wait(0):
+            self._send_frames(head, [], True, False)
             is_started = True
-        else:
-            is_started = False
         while True:
             if not exchange.is_done and not exchange.wait(WATCH_AFTER_SECONDS):
                 self._feed_ahead(self._watch.wait(exchange))
             exchange.gather(_GATHER_SECONDS)
             buffers, is_last = exchange.take()
-            if is_started:
-                self._send(*self._chunk(head, buffers, is_last))
-            elif is_last:
-                size = sum([len(buffer) for buffer in buffers])
-                self._send(self._head(head, 200, _FRAMES_FIELDS + b"Content-Length: %d\r\n" % size), *buffers)
-            else:
-                is_started = True
-                self._send(self._stream_head(head), *self._chunk(head, buffers, is_last))
+            self._send_frames(head, buffers, not is_started, is_last)
+            is_started = True
             if is_last:
                 return
+
+    def _send_frames(self, head: RequestHead, buffers: list, is_first: bool, is_last: bool) -> None:
+        size = sum([len(buffer) for buffer in buffers])
+        if is_first and is_last:
+            self._send(self._head(head, 200, _FRAMES_FIELDS + b"Content-Length: %d\r\n" % size), *buffers)
+        elif is_first:
+            self._send(self._stream_head(head), *self._chunk(head, buffers, size, is_last))
+        else:
+            self._send(*self._chunk(head, buffers, size, is_last))
 
     def _answer_command(self, head: RequestHead, body: bytes | bytearray) -> None:
         reply = hand_over(self._server.server, head, body)
@@ -277,10 +327,9 @@ class HttpConnection:
         self._is_ending = True  # HTTP/1.0 has no chunks: the end of the connection ends the body
         return self._head(None, 200, _FRAMES_FIELDS)
 
-    def _chunk(self, head: RequestHead, buffers: list, is_last: bool) -> list:
+    def _chunk(self, head: RequestHead, buffers: list, size: int, is_last: bool) -> list:
         if head.minor_version == 0:
             return buffers
-        size = sum([len(buffer) for buffer in buffers])
         end = b"0\r\n\r\n" if is_last else b""
         return [b"%x\r\n" % size, *buffers, b"\r\n" + end] if size else [end]
 

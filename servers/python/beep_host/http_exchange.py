@@ -1,16 +1,22 @@
 """What passes between the calls of one HTTP request and the thread of its connection.
 
-Calls answer from whatever thread they run on; the connection's thread waits, and sends what has come:
+Calls answer from whatever thread they run on. An answer that is complete within milliseconds is sent by the
+thread that completes it, since waking another one costs more than a call does. What takes longer is *taken
+over* by the connection's thread, which waits, and sends what has come:
 
-    session's thread ── event, reply ──►  [frames]  ── wait, take ──► connection's thread ──► socket
-    connection lost  ── abandon ───────►  what comes later is dropped
+    session's thread ── event, reply ──► sender ──► socket                                          at first
+    session's thread ── event, reply ──► [frames] ── wait, take ──► connection's thread ──► socket   after
+    take_over connection lost  ── abandon ───────► what comes later is dropped
 """
 
 from __future__ import annotations
 
-from _thread import allocate_lock
+from _thread import allocate_lock, start_new_thread
 
 from beep_host.frames import encode_buffers, encode_frame
+
+# What a fresh send buffer takes without making the sender wait. More is sent by a thread of its own.
+_SENT_AT_ONCE_BYTES = 64 * 1024
 
 
 class Exchange:
@@ -21,16 +27,25 @@ class Exchange:
         "_buffered",
         "_buffers",
         "_is_abandoned",
+        "_is_sent",
         "_is_signalled",
+        "_is_started",
         "_left",
         "_lock",
         "_max_buffered_bytes",
         "_notify",
+        "_sender",
+        "_sent_bytes",
         "_signal",
         "_waits_for_last",
     )
 
-    def __init__(self, expected_replies: int, max_buffered_bytes: int) -> None:
+    def __init__(self, expected_replies: int, max_buffered_bytes: int, sender: object | None = None) -> None:
+        """`sender(buffers, is_first, is_last)` sends, until `take_over` is called."""
+        self._sender = sender
+        self._sent_bytes = 0
+        self._is_started = False
+        self._is_sent = False
         self._lock = allocate_lock()
         self._signal = allocate_lock()  # held while there is nothing to tell: acquiring it is waiting
         self._signal.acquire()
@@ -58,7 +73,8 @@ class Exchange:
     def offer(
         self, json: bytes, parts: list | tuple = (), *, is_reply: bool = False, may_drop: bool = False
     ) -> bool:
-        """Takes an event or a reply without ever waiting; False when too much is unread and it was dropped."""
+        """Takes an event or a reply without ever waiting; False when too much is unread and it was dropped.
+        """
         if may_drop and self._buffered > self._max_buffered_bytes:
             return False
         self._add(encode_buffers(json, parts) if parts else [encode_frame(json)], int(is_reply), waits=False)
@@ -80,14 +96,56 @@ class Exchange:
                     held = allocate_lock()
                     held.acquire()
                     self._blocked.append(held)
-            # One signal for the first thing that comes, or only for the last: a wake-up costs as much as a
-            # call.
+            if self._sender is not None and (self._left <= 0 or not replies):
+                if self._sent_bytes + self._buffered <= _SENT_AT_ONCE_BYTES:
+                    self._send_directly()
+                    return None
+                if self._left <= 0:
+                    start_new_thread(self._send_the_rest, ())
+                    return None
+            # One signal for the first thing that comes, or only for the last: waking costs as much as a call.
             if not self._is_signalled and (not self._waits_for_last or self._left <= 0):
                 self._is_signalled = True
                 self._signal.release()
                 if self._notify is not None:
                     self._notify()
         return held
+
+    def _send_directly(self) -> None:
+        """Sends what has come; the lock is held."""
+        buffers = self._buffers
+        self._sent_bytes += self._buffered
+        self._buffers = []
+        self._buffered = 0
+        is_last = self._left <= 0
+        sender = self._sender
+        if is_last:
+            self._sender = None
+            self._is_sent = True
+        try:
+            sender(buffers, not self._is_started, is_last)
+        except OSError:
+            pass  # the peer is gone, which the connection's thread finds out by its read
+        self._is_started = True
+
+    def _send_the_rest(self) -> None:
+        with self._lock:
+            if self._sender is not None:
+                self._send_directly()
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether all has been sent, or is being sent: then `take_over` waits for that."""
+        return self._is_sent
+
+    def take_over(self) -> tuple[bool, bool]:
+        """From here on nothing is sent but what the caller takes. Says whether all was sent, and whether a
+        part."""
+        with self._lock:
+            if self._sender is not None and self._left <= 0:
+                self._send_directly()
+            self._sender = None
+            return self._is_sent, self._is_started
 
     def wait(self, seconds: float) -> bool:
         """Waits until there is something to take, at most so long; says whether there is."""

@@ -18,14 +18,20 @@ _PREFIX = Struct("<II")
 _SESSION_FIELD = SESSION_HEADER.encode()
 
 
-def hand_over(server: object, head: RequestHead, body: bytes | bytearray, max_buffered_bytes: int) -> tuple:
+def hand_over(
+    server: object,
+    head: RequestHead,
+    body: bytes | bytearray,
+    max_buffered_bytes: int,
+    sender: object | None = None,
+) -> tuple:
     """Hands the body's calls to their sessions; gives the exchange of their answers, and `cancel`."""
     requests = [(check(json), parts) for json, parts in split_frames(body)]
     if not requests:
         raise HttpError(400, "protocol", "Cannot read request: its body contains no frame")
     # A resume without a number of its own gets no answer: it is one.
     answered = [request for request, _ in requests if request[0] != 0 or request[1] != "resume"]
-    exchange = Exchange(len(answered), max_buffered_bytes)
+    exchange = Exchange(len(answered), max_buffered_bytes, sender)
     reply = FrameReply(exchange)
     if requests[0][0][1] == "hello":
         _open(server, requests, exchange)

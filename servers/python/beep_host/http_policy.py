@@ -56,7 +56,7 @@ class HttpPolicy:
             raise HttpError(
                 421,
                 "protocol",
-                f"Cannot answer for host {_quote(head.authority or host or b'')}: it is no name of this server",
+                f"Cannot answer for host {_quote(head.authority or host or b'')}: no name of this server",
             )
         origin = headers.get(b"origin")
         if origin is not None and origin not in self._origins:

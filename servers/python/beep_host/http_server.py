@@ -12,7 +12,7 @@ from _thread import allocate_lock, start_new_thread
 from time import monotonic
 
 from beep_host.frames import DEFAULT_MAX_FRAME_BYTES
-from beep_host.http_connection import HttpConnection
+from beep_host.http_connection import HttpConnection, limit_receiving, limit_sending
 from beep_host.http_parser import HttpError
 from beep_host.http_policy import HttpPolicy
 from beep_host.json_api import COMMANDS
@@ -151,12 +151,8 @@ class HttpServer:
         sock.setblocking(True)
         sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
         sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_KEEPALIVE, 1)
-        # Time limits of the kernel's own cost no system call per read, unlike settimeout().
-        for option, milliseconds in (
-            (_socket.SO_RCVTIMEO, self.limits.idle_timeout_ms),
-            (_socket.SO_SNDTIMEO, self.limits.body_stall_ms),
-        ):
-            sock.setsockopt(_socket.SOL_SOCKET, option, _time_value(milliseconds))
+        limit_receiving(sock, self.limits.idle_timeout_ms)
+        limit_sending(sock, self.limits.body_stall_ms)
 
     def _take(self, sock: _socket.socket) -> None:
         connection = HttpConnection(sock, self)
@@ -221,11 +217,3 @@ class HttpServer:
                 file=sys.__stderr__,
                 flush=True,
             )
-
-
-def _time_value(milliseconds: int) -> bytes:
-    from _struct import pack
-
-    if hasattr(_socket, "SO_EXCLUSIVEADDRUSE"):  # Windows takes a DWORD of milliseconds
-        return pack("L", milliseconds)
-    return pack("ll", milliseconds // 1000, milliseconds % 1000 * 1000)
