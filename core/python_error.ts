@@ -42,6 +42,10 @@ export interface PythonExceptionInfo {
   readonly context?: PythonExceptionInfo;
   /** The members of an exception group. */
   readonly exceptions?: readonly PythonExceptionInfo[];
+  /** Python's number of the exception, while it may come back and be raised there again as the same object. */
+  readonly id?: number;
+  /** For an error of one of the client's functions: the client's number of the error. */
+  readonly javascript?: number;
   /** For a `SyntaxError`: where it is. `line` and `column` are 1-based. */
   readonly syntax?: { readonly line: number; readonly column: number; readonly text: string };
 }

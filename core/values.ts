@@ -13,7 +13,13 @@ import { readPickle } from "./values/pickle.ts";
 import { TagReader } from "./values/tags.ts";
 
 export { PythonArray, type PythonArrayData } from "./values/array.ts";
-export { type DecodeContext, type EncodeContext, type EncodedValue, pythonValue } from "./values/context.ts";
+export {
+  type DecodeContext,
+  type EncodeContext,
+  type EncodedValue,
+  pythonDropped,
+  pythonValue,
+} from "./values/context.ts";
 export {
   type ConstructorArguments,
   converterAttributes,
@@ -22,6 +28,7 @@ export {
   registerConverter,
 } from "./values/converters.ts";
 export { encodeValue } from "./values/encode.ts";
+export { PythonIterator, pythonIterator, type PythonIteratorOptions } from "./values/iterators.ts";
 export {
   pyFloat,
   type PythonClassName,

@@ -51,6 +51,8 @@ export interface CallTableHost {
   invoke(message: readonly unknown[], parts: IncomingParts, lane: Lane): void;
   /** A reply came that nobody waits for any more: what it holds must be let go. */
   letGo(call: PendingCall): void;
+  /** Python let go of these of the client's functions. */
+  dropped(ids: readonly number[]): void;
   /** A call no longer uses these handles. */
   releaseIds(ids: readonly number[]): void;
   /** All is over; told once. */
@@ -221,6 +223,8 @@ export class CallTable implements StopperHost, WireEvents {
       this.#reply(message[0], kind, message[2], parts);
     } else if (kind === "invoke") {
       this.#host.invoke(message, parts, lane);
+    } else if (kind === "dropped" && Array.isArray(message[2])) {
+      this.#host.dropped(message[2]);
     } else {
       this.#event(message, parts);
     }

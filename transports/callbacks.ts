@@ -9,6 +9,8 @@
 
 import type { AsyncLocalStorage } from "node:async_hooks";
 import type { Lane } from "../core/protocol.ts";
+import { pythonDropped } from "../core/values.ts";
+import { ThrownErrors } from "./thrown_errors.ts";
 
 /** The call of Python that waits while one of our functions runs. */
 export interface WaitingCall {
@@ -23,24 +25,61 @@ export interface WaitingCall {
 // deno-lint-ignore no-explicit-any -- a function of any parameters
 type AnyFunction = (...args: any[]) => unknown;
 
-/** The functions that were sent to Python. */
+interface SentFunction {
+  readonly id: number;
+  readonly fn: AnyFunction;
+  /** How many objects for it there are in Python, or on their way there. */
+  held: number;
+}
+
+/** The functions that were sent to Python, until Python lets go of them. */
 export class Callbacks {
-  readonly #functions = new Map<number, AnyFunction>();
-  readonly #ids = new Map<AnyFunction, number>();
+  /** What the functions threw. */
+  readonly errors: ThrownErrors = new ThrownErrors();
+  readonly #functions = new Map<number, SentFunction>();
+  readonly #ids = new Map<AnyFunction, SentFunction>();
+  #nextId = 1;
   #storage: AsyncLocalStorage<WaitingCall> | null = null;
   #loading: Promise<AsyncLocalStorage<WaitingCall>> | null = null;
 
-  /** The number of a function; the same function keeps its number. */
+  /** The number of a function that is being sent; the same function keeps its number for as long as Python holds it. */
   idOf(fn: AnyFunction): number {
-    let id = this.#ids.get(fn);
-    if (id === undefined) {
-      id = this.#ids.size + 1;
-      this.#ids.set(fn, id);
-      this.#functions.set(id, fn);
+    let sent = this.#ids.get(fn);
+    if (sent === undefined) {
+      sent = { id: this.#nextId++, fn, held: 0 };
+      this.#ids.set(fn, sent);
+      this.#functions.set(sent.id, sent);
       // node:async_hooks takes 4 ms to load: begun when the first function is sent, awaited when it is called.
       this.#loading ??= loadStorage();
     }
-    return id;
+    sent.held++;
+    return sent.id;
+  }
+
+  /** These numbers were given out for a message that cannot be sent. */
+  takeBack(ids: readonly number[]): void {
+    for (const id of ids) this.#letGo(id);
+  }
+
+  /** Python let go of functions: of each number as often as it stands there. */
+  async drop(ids: readonly number[]): Promise<void> {
+    const told: Promise<unknown>[] = [];
+    for (const id of ids) {
+      const fn = this.#letGo(id);
+      const listener = (fn as { [pythonDropped]?: () => unknown } | undefined)?.[pythonDropped];
+      // Asynchronous, so that one which throws keeps none of the others from being told.
+      if (listener !== undefined) told.push((async () => await listener())());
+    }
+    await Promise.all(told);
+  }
+
+  /** The function, when nobody holds it any more. */
+  #letGo(id: number): AnyFunction | undefined {
+    const sent = this.#functions.get(id);
+    if (sent === undefined || --sent.held > 0) return undefined;
+    this.#functions.delete(id);
+    this.#ids.delete(sent.fn);
+    return sent.fn;
   }
 
   /** The call inside whose callback the program is, if any. */
@@ -51,11 +90,11 @@ export class Callbacks {
 
   /** Runs a function for a waiting call and gives what it gives; rejects when it throws or is not known. */
   async run(functionId: number, args: readonly unknown[], waiting: WaitingCall): Promise<unknown> {
-    const fn = this.#functions.get(functionId);
-    if (fn === undefined) {
+    const sent = this.#functions.get(functionId);
+    if (sent === undefined) {
       throw new ReferenceError(`Cannot call function ${functionId}: it was never sent to Python`);
     }
-    return await this.runFunction(fn, args, waiting);
+    return await this.runFunction(sent.fn, args, waiting);
   }
 
   /** Runs a function that has no number for a waiting call. */
@@ -64,10 +103,11 @@ export class Callbacks {
     return await this.#storage.run(waiting, async () => await fn(...args));
   }
 
-  /** Forgets all functions. */
-  clear(): void {
-    this.#functions.clear();
-    this.#ids.clear();
+  /** Forgets all functions: the server is gone. */
+  clear(): Promise<void> {
+    const ids = [...this.#functions.values()].flatMap(({ id, held }) => Array<number>(held).fill(id));
+    this.errors.clear();
+    return this.drop(ids);
   }
 }
 

@@ -30,6 +30,9 @@ export interface DecodeContext {
   handle(id: number, typeName: string): PythonObjectHandle;
 }
 
+/** A function with a method of this name is told by it when Python has let go of it. */
+export const pythonDropped: unique symbol = Symbol.for("beep.python-host.dropped");
+
 /**
  * An object with a property of this name is sent as the value of that property. A proxy answers it with its handle, so that
  * proxies travel as arguments.

@@ -12,6 +12,7 @@ import { PythonObjectHandle } from "../handles.ts";
 import { bytesOf, PythonArray } from "./array.ts";
 import { type EncodeContext, type EncodedValue, pythonValue } from "./context.ts";
 import { converterToPython } from "./converters.ts";
+import { ITERATOR_CLASS, iteratorOf } from "./iterators.ts";
 import { TemporalRangeError, temporalTag } from "./temporal.ts";
 import {
   PythonComplex,
@@ -247,6 +248,13 @@ class Writer {
       throw this.#error(`Cannot send ${cause.message} to Python`, cause);
     }
     if (pythonValue in value) return this.write(value[pythonValue]);
+    const iterator = iteratorOf(value);
+    if (iterator !== undefined) {
+      this.#open(value);
+      return this.#tagged(
+        `"object","converted",["${ITERATOR_CLASS}",${this.#items([iterator.take, iterator.takeAsync])},{}]`,
+      );
+    }
     throw this.#noImage(value);
   }
 

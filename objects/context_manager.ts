@@ -1,0 +1,78 @@
+/**
+ * Python's context managers around a JavaScript body.
+ *
+ * @module
+ */
+
+import type { CallOptions } from "../core/backend.ts";
+import { PythonError } from "../core/errors.ts";
+import type { PythonObjectHandle } from "../core/handles.ts";
+import { toExpression, wrapResult } from "./proxy.ts";
+import type { PythonPath, PythonProxy, PythonResult } from "./proxy_types.ts";
+
+const CONTEXTS = '__import__("beep_host.contexts").contexts';
+
+/** What entering a `T` gives: what its `__enter__` is declared to return. */
+export type EnteredValue<T> = T extends { __enter__(): infer V } ? PythonResult<V>
+  : T extends { __aenter__(): infer V } ? PythonResult<V>
+  : unknown extends T ? Entered
+  : unknown;
+
+// deno-lint-ignore no-explicit-any -- of an object without an interface nothing is known, as with its proxy
+type Entered = any;
+
+/**
+ * Python's `with`: enters a context manager, runs the body with what `__enter__` gave, and leaves it however the body ended.
+ *
+ * What the body throws reaches `__exit__`: an error that Python raised as that very exception, any other as a
+ * `beep_host.JavaScriptError`. If `__exit__` suppresses it the result is undefined, else the same error is thrown on.
+ * An asynchronous context manager is entered by `async with`.
+ *
+ * ```ts ignore
+ * await withContext(io.open("notes.txt"), async (file) => await file.read());
+ * ```
+ */
+export async function withContext<T, R>(
+  manager: PythonProxy<T> | PythonPath<T> | PythonObjectHandle,
+  body: (value: EnteredValue<T>) => R,
+  options: CallOptions = {},
+): Promise<Awaited<R> | undefined> {
+  const expression = toExpression(manager, "enter context");
+  const { backend } = expression;
+  const { signal: _signal, timeoutMs: _timeoutMs, result: _result, ...lasting } = {
+    ...expression.options,
+    ...options,
+  };
+  const { code, locals } = expression.code((code) => `${CONTEXTS}.enter(${code})`);
+  const [context, value] = await backend.evaluate<[PythonObjectHandle, unknown]>(code, locals, {
+    ...expression.options,
+    ...options,
+    result: "auto",
+  });
+  // Leaving is never aborted: what was entered has to be left.
+  const leave = (error: unknown) =>
+    backend.callMethod<boolean>(context, "leave", [error], undefined, lasting);
+  try {
+    let result: Awaited<R>;
+    try {
+      result = await body(wrapResult(expression, value) as EnteredValue<T>);
+    } catch (error) {
+      // When the server has gone there is nothing to leave, and the body's error says why.
+      if (!backend.isInitialized) throw error;
+      if (await leave(describe(error))) return undefined;
+      throw error;
+    }
+    await leave(null);
+    return result;
+  } finally {
+    context[Symbol.dispose]();
+  }
+}
+
+/** What Python is told of an error; by its number it finds its own exception again. */
+function describe(error: unknown): Record<string, unknown> {
+  const exception = error instanceof PythonError ? error.exception.id ?? null : null;
+  return error instanceof Error
+    ? { name: error.name, message: error.message, stack: error.stack ?? "", exception }
+    : { name: "", message: String(error), stack: "", exception };
+}

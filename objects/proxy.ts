@@ -1,0 +1,238 @@
+/**
+ * Proxies: Python objects whose members are written as JavaScript members.
+ *
+ * ```text
+ * proxy(handle)         a root: stands for the object; never thenable
+ *   .linalg.norm(x)     a path: does nothing until it is awaited, then one call
+ * ```
+ *
+ * What a proxy offers beyond Python's own names it offers by symbols and by functions that take it, so that no attribute
+ * of a Python object is out of reach.
+ *
+ * @module
+ */
+
+import type { CallOptions, PythonHostBackend } from "../core/backend.ts";
+import { PythonHostError } from "../core/errors.ts";
+import { PythonObjectHandle } from "../core/handles.ts";
+import { pythonValue } from "../core/values.ts";
+import {
+  areValues,
+  BUILTINS,
+  EXPRESSION,
+  Expression,
+  expressionOf,
+  isPythonName,
+  splitArguments,
+} from "./expression.ts";
+import { iterateExpression } from "./iteration.ts";
+import type { PythonPath, PythonProxy } from "./proxy_types.ts";
+
+/** Options of {@linkcode proxy}: those of every call that is made through it, and where they are made. */
+export interface ProxyOptions extends CallOptions {
+  /** The backend that makes the calls, such as a scope. @default {the handle's own} */
+  backend?: PythonHostBackend | undefined;
+}
+
+/**
+ * A proxy of a Python object.
+ *
+ * ```ts ignore
+ * const np = proxy<Numpy>(await backend.importModule("numpy"));
+ * await np.arange(6).reshape(2, 3).sum(); // 15, in one call
+ * ```
+ *
+ * @typeParam T An interface that says what the object has; see {@linkcode PythonObject}. Without one, anything goes.
+ */
+export function proxy<T = unknown>(
+  handle: PythonObjectHandle | PythonProxy<T>,
+  options: ProxyOptions = {},
+): PythonProxy<T> {
+  const { backend = undefined, ...callOptions } = options;
+  const known = expressionOf(handle);
+  const object = known === undefined ? handle as PythonObjectHandle : known.handle;
+  if (!(object instanceof PythonObjectHandle)) {
+    throw new PythonHostError("argument", "Cannot make a proxy: the value is not a handle", {
+      hint: known === undefined
+        ? 'Values have no members in Python; evaluate with result: "handle".'
+        : HOLD_HINT,
+    });
+  }
+  const inherited = { ...known?.options, ...callOptions };
+  return proxyOf(Expression.root(backend ?? known?.backend ?? object.backend, object, inherited));
+}
+
+const HOLD_HINT = "It is a path that was not run yet: await it, or keep its result in Python by hold().";
+
+/** The handle of a proxy, to be given to a backend or disposed. Throws for a path, which stands for no object yet. */
+export function handleOf(proxied: PythonProxy): PythonObjectHandle {
+  const expression = expressionOf(proxied);
+  if (expression?.handle !== undefined) return expression.handle;
+  if (expression === undefined && proxied instanceof PythonObjectHandle) return proxied;
+  throw new PythonHostError("argument", "Cannot give handle: the value is not the proxy of an object", {
+    ...(expression === undefined ? {} : { hint: HOLD_HINT }),
+  });
+}
+
+/** Whether a value is a proxy or a path. */
+export function isProxy(value: unknown): value is PythonProxy | PythonPath {
+  return expressionOf(value) !== undefined;
+}
+
+/** Goes a path with options of its own: `run(model.fit(data), { signal })`. */
+export async function run<T>(
+  path: PythonPath<T>,
+  options: CallOptions = {},
+): Promise<unknown extends T ? unknown : Awaited<PythonPath<T>>> {
+  return await runExpression(toExpression(path, "run"), options) as Awaited<PythonPath<T>>;
+}
+
+/** Goes a path, keeps the result in Python whatever it is, and gives a proxy of it. Dispose it, or use a scope. */
+export async function hold<T>(path: PythonPath<T>, options: CallOptions = {}): Promise<PythonProxy<T>> {
+  const expression = toExpression(path, "hold");
+  const result = await runExpression(expression, { ...options, result: "handle" });
+  return result as PythonProxy<T>;
+}
+
+/** The expression of a proxy or path; throws for any other value. */
+export function toExpression(value: unknown, action: string): Expression {
+  if (value instanceof PythonObjectHandle) return Expression.root(value.backend, value, {});
+  const expression = expressionOf(value);
+  if (expression !== undefined) return expression;
+  throw new PythonHostError("argument", `Cannot ${action}: the value is neither a proxy nor a path`);
+}
+
+/** A proxy or path of an expression. */
+export function proxyOf<T>(expression: Expression): T {
+  return new Proxy(TARGET, new Handler(expression)) as T;
+}
+
+/** Runs an expression; a result that is a handle is given as a proxy. */
+export async function runExpression(expression: Expression, options?: CallOptions): Promise<unknown> {
+  return wrapResult(expression, await expression.run(options));
+}
+
+/** A handle as a proxy, any other result as it is. */
+export function wrapResult({ backend, options }: Expression, result: unknown): unknown {
+  return result instanceof PythonObjectHandle ? proxyOf(Expression.root(backend, result, options)) : result;
+}
+
+/** The attribute of that name, also of one that a proxy cannot have itself: `then`. */
+export function attributeOf(expression: Expression, name: string): Expression {
+  const { handle } = expression;
+  const label = `${expression.label}.${name}`;
+  const write = isPythonName(name)
+    ? (writer: Parameters<typeof expression.write>[0]) => `${expression.write(writer)}.${name}`
+    : (writer: Parameters<typeof expression.write>[0]) =>
+      `${BUILTINS}.getattr(${expression.write(writer)},${writer.local(name)})`;
+  return expression.extend(label, write, handle === undefined ? undefined : { kind: "get", handle, name });
+}
+
+/** The result of calling it. */
+export function callOf(expression: Expression, given: readonly unknown[]): Expression {
+  const args = splitArguments(given);
+  const { shortcut, label } = expression;
+  return expression.extend(
+    given.length === 0 ? `${label}()` : `${label}(…)`,
+    (writer) => `${expression.write(writer)}(${writer.arguments(args)})`,
+    shortcut?.kind === "get" && areValues(args) ? { ...shortcut, kind: "call", args } : undefined,
+  );
+}
+
+// What stands behind every proxy: a function, so that it can be called. Nothing is ever read from it.
+const TARGET = function () {};
+
+type Target = typeof TARGET;
+
+class Handler implements ProxyHandler<Target> {
+  readonly #expression: Expression;
+
+  constructor(expression: Expression) {
+    this.#expression = expression;
+  }
+
+  get(_target: Target, key: string | symbol): unknown {
+    const expression = this.#expression;
+    if (typeof key === "symbol") return this.#symbol(key);
+    if (key !== "then") return proxyOf(attributeOf(expression, key));
+    if (expression.handle !== undefined) return undefined;
+    return (resolve?: (value: unknown) => unknown, reject?: (reason: unknown) => unknown) =>
+      runExpression(expression).then(resolve, reject);
+  }
+
+  apply(_target: Target, _self: unknown, given: unknown[]): unknown {
+    return proxyOf(callOf(this.#expression, given));
+  }
+
+  has(target: Target, key: string | symbol): boolean {
+    return typeof key === "symbol" ? this.#symbol(key) !== undefined : key in target;
+  }
+
+  set(_target: Target, key: string | symbol): boolean {
+    throw new PythonHostError(
+      "argument",
+      `Cannot assign to ${this.#expression.label}.${String(key)} in JavaScript`,
+      {
+        hint:
+          "An assignment cannot be awaited. Call setAttribute(object, name, value) or setItem(object, key, value).",
+      },
+    );
+  }
+
+  deleteProperty(_target: Target, key: string | symbol): boolean {
+    throw new PythonHostError(
+      "argument",
+      `Cannot delete ${this.#expression.label}.${String(key)} in JavaScript`,
+      {
+        hint: "Call deleteAttribute(object, name) or deleteItem(object, key).",
+      },
+    );
+  }
+
+  #symbol(key: symbol): unknown {
+    const expression = this.#expression;
+    switch (key) {
+      case EXPRESSION:
+        return expression;
+      case pythonValue:
+        return this.#value();
+      case Symbol.asyncIterator:
+        return () => iterateExpression(expression, {}, (item) => wrapResult(expression, item));
+      case Symbol.dispose:
+        return expression.handle === undefined ? undefined : () => expression.handle![Symbol.dispose]();
+      case Symbol.asyncDispose:
+        return expression.handle === undefined ? undefined : () => expression.handle!.dispose();
+      case Symbol.toPrimitive:
+        return (hint: string) => this.#primitive(hint);
+      case DENO_INSPECT:
+      case NODE_INSPECT:
+        return () => this.#describe();
+      default:
+        return undefined;
+    }
+  }
+
+  /** What a proxy is sent as, where it is an argument or inside of one. */
+  #value(): PythonObjectHandle {
+    const { handle, label } = this.#expression;
+    if (handle !== undefined) return handle;
+    throw new PythonHostError("conversion", `Cannot send path ${label} to Python inside another value`, {
+      hint: HOLD_HINT,
+    });
+  }
+
+  #primitive(hint: string): string {
+    if (hint === "string") return this.#describe();
+    throw new TypeError(
+      `Cannot compute with ${this.#describe()} in JavaScript: await it, or use op.add() and its like`,
+    );
+  }
+
+  #describe(): string {
+    const { handle, label } = this.#expression;
+    return handle === undefined ? `[PythonPath ${label}]` : `[PythonProxy ${handle.id}: ${label}]`;
+  }
+}
+
+const DENO_INSPECT: unique symbol = Symbol.for("Deno.customInspect") as never;
+const NODE_INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;
