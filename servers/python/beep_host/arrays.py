@@ -251,7 +251,10 @@ def _is_array_like(value: object, numpy: Any) -> bool:
 def _float_array(value: object, numpy: Any) -> Any:
     try:
         with numpy.errstate(over="ignore"):  # beyond 32 bits is infinity, as the operation says
-            return numpy.ascontiguousarray(numpy.asarray(value), dtype="<f4")
+            array = numpy.asarray(value)
+            if array.dtype.kind not in "biufO":
+                raise ConversionError(f"Cannot give floats: the items are {array.dtype.name}")
+            return array.astype("<f4", order="C", copy=False)
     except (TypeError, ValueError) as error:
         raise ConversionError(f"Cannot give floats: {error}") from error
 
@@ -275,15 +278,26 @@ def _nested(value: object) -> Any:
 
 
 def _flatten(value: object, flat: list) -> None:
+    """Adds the numbers of nested rows; all rows of one level must be equally long, as those of an array are."""
+    lengths: list[int] = []
     stack = [iter((value,))]
     while stack:
         for item in stack[-1]:
-            if _has_items(item):
-                if len(stack) > _MOST_DIMENSIONS:
-                    raise ConversionError(f"Cannot give floats: the value is nested more than {_MOST_DIMENSIONS} deep")
-                stack.append(iter(_nested(item)))
-                break
-            flat.append(item)
+            level = len(stack) - 1
+            if not _has_items(item):
+                if level < len(lengths):
+                    raise ConversionError("Cannot give floats: numbers and rows are mixed")
+                flat.append(item)
+                continue
+            if level >= _MOST_DIMENSIONS:
+                raise ConversionError(f"Cannot give floats: the value is nested more than {_MOST_DIMENSIONS} deep")
+            rows = _nested(item)
+            if level == len(lengths) and not flat:
+                lengths.append(len(rows))
+            elif level >= len(lengths) or lengths[level] != len(rows):
+                raise ConversionError("Cannot give floats: rows of one level are not equally long")
+            stack.append(iter(rows))
+            break
         else:
             stack.pop()
 

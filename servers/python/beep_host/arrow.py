@@ -57,7 +57,8 @@ def _by_pyarrow(value: Any) -> Any:
             writer.write_batch(table)
         else:
             writer.write_table(table)
-    return memoryview(sink.getvalue())
+    # pyarrow calls its bytes signed.
+    return memoryview(sink.getvalue()).cast("B")
 
 
 def _arrow_table(value: Any, pyarrow: Any) -> Any:

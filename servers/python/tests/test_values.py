@@ -357,7 +357,9 @@ class Floats(unittest.TestCase):
 
         for value, expected in [
             ([1, 2.5], [1, 2.5]),
-            ([[1, 2], (3, [4])], [1, 2, 3, 4]),
+            ([[1, 2], (3, 4)], [1, 2, 3, 4]),
+            ([[[1], [2]], [[3], [4]]], [1, 2, 3, 4]),
+            ([[], []], []),
             ((1,), [1]),
             (3, [3]),
             ([], []),
@@ -382,6 +384,9 @@ class Floats(unittest.TestCase):
             self.assertEqual(self.rows(value), expected)
 
     def test_what_is_not_numbers_is_refused(self) -> None:
+        for value in ([[1], [2, 3]], [[1], 2], [1, [2]], [[], [1]], [[[1]], [2]]):
+            with self.assertRaises(ConversionError):
+                values.floats(value)
         for value in ("text", b"bytes", {"a": 1}, [None], ["x"], [1j], object()):
             with self.assertRaises(ConversionError):
                 values.floats(value)
