@@ -1,0 +1,137 @@
+"""What a child of `os.fork()` in user code is: a process that runs the rest of that code and leaves.
+
+Without this it would come back into the loop, a second server on the same connections. So the child lets go of our
+descriptors (closing them, which the parent does not notice; a shutdown it would), of our signal handlers and of the
+locks that threads which it does not have may hold; and where the parent replies, the child exits.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from beep_host.errors import describe
+
+
+class ForkGuard:
+    """Knows what of this server a forked child must let go of."""
+
+    def __init__(self, server: object, lifeline: int) -> None:
+        self._server = server
+        self._lifeline = lifeline
+        self._mask: object | None = None
+
+    def install(self) -> None:
+        """Has every forked child let go from now on."""
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(
+                before=self._before, after_in_parent=self._restore_mask, after_in_child=self._in_child
+            )
+
+    def _before(self) -> None:
+        # A SIGTERM for the child must not find our handler still there: it would shut down the parent's sockets.
+        import _signal
+
+        self._mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGTERM,))
+
+    def _restore_mask(self) -> None:
+        import _signal
+
+        if self._mask is not None:
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, self._mask)
+
+    def _in_child(self) -> None:
+        try:
+            self._let_go()
+        finally:
+            self._restore_mask()
+
+    def _let_go(self) -> None:
+        server = self._server
+        server.is_closing = True
+        self._drop_handlers()
+        server.renew_locks()
+        for client in server.all_clients:
+            client.is_closed = True
+            client.invocations.clear()
+            for call in list(client.running.values()):
+                call.reply = _ChildReply()
+                call.options = {}
+                call.output = None
+                call.lock = call.done = call.stop = None
+                call.cancel_requested = False
+        server.event_loop = _ChildLoop()
+        for close in server.on_fork:
+            _close_quietly(close)
+        _close_quietly(lambda: os.close(self._lifeline))
+
+    def _drop_handlers(self) -> None:
+        import _signal
+
+        from beep_host import execution
+
+        ours = (execution.on_interrupt_signal, self._server.on_terminate)
+        for number in (execution.interrupt_signal, _signal.SIGTERM):
+            if number is not None and _signal.getsignal(number) in ours:
+                _signal.signal(number, _signal.SIG_DFL)
+        execution.interrupt_signal = None
+
+
+def _close_quietly(close: object) -> None:
+    try:
+        close()
+    except OSError:
+        pass  # user code closed it before
+
+
+class _ChildReply:
+    """Stands where a call's reply was. The code has come to its end, and with it the child."""
+
+    sink = None
+
+    def event(self, call: object, kind: str, value: object, *_args: object, **_kwargs: object) -> bool:
+        """What the child writes goes to the process's own streams; there is nobody to tell the rest."""
+        return True
+
+    def finish(self, call: object, value: object) -> None:
+        """Leaves."""
+        _leave(0)
+
+    def fail(self, call: object, error: BaseException) -> None:
+        """Leaves as an interpreter would that ended with this exception."""
+        if isinstance(error, SystemExit):
+            code = error.code
+            if code is None or isinstance(code, int):
+                _leave(code or 0)
+            print(code, file=sys.stderr)
+        else:
+            print(describe(error)["traceback"], file=sys.stderr)
+        _leave(1)
+
+
+class _ChildLoop:
+    """Stands where the event loop was, whose thread the child does not have."""
+
+    is_current = False
+
+    def run(self, call: object, awaitable: object) -> None:
+        """Runs the coroutine here."""
+        import asyncio
+
+        async def awaited() -> object:
+            return await awaitable
+
+        try:
+            call.finish(asyncio.run(awaited()))
+        except BaseException as error:
+            call.fail(error)
+
+
+def _leave(code: int) -> None:
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            pass  # closed or replaced by user code: there is nothing left to lose
+    os._exit(code & 0xFF)
+
