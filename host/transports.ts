@@ -5,7 +5,7 @@
  */
 
 import { PythonHostError } from "../core/errors.ts";
-import type { ClientOptions } from "../transports/client.ts";
+import type { ClientOptions } from "../transports/client_options.ts";
 import { PythonHostHttp } from "../transports/http.ts";
 import { PythonHostPipe } from "../transports/pipe.ts";
 import type { HostEndpoint, HostTransport } from "./options.ts";

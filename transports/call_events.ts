@@ -5,8 +5,9 @@
  */
 
 import type { CallOptions } from "../core/backend.ts";
-import type { MimeBundle, ProgressReport, PythonLogRecord } from "../core/call_events.ts";
+import type { InputHandler, MimeBundle, ProgressReport, PythonLogRecord } from "../core/call_events.ts";
 import type { RequestOptions } from "../core/protocol.ts";
+import type { PendingCall } from "./pending_call.ts";
 import type { IncomingParts } from "./wire.ts";
 
 /** Which callbacks of a call ask for which events on the wire. */
@@ -59,4 +60,12 @@ function bundleOf(data: unknown, binary: unknown, parts: IncomingParts): MimeBun
   const bundle: Record<string, unknown> = { ...(data as MimeBundle) };
   (binary as readonly string[]).forEach((type, i) => bundle[type] = parts[i]);
   return bundle;
+}
+
+/** What answers the call's questions for input. */
+export function inputHandlerOf(call: PendingCall | undefined): InputHandler {
+  if (!call?.isWaiting || call.options.onInput === undefined) {
+    throw new ReferenceError("Cannot ask for input: its call is over");
+  }
+  return call.options.onInput;
 }

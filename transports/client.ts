@@ -17,49 +17,22 @@ import type {
   PythonHostBackend,
   ServerInfo,
 } from "../core/backend.ts";
-import type { InputHandler } from "../core/call_events.ts";
-import { ProtocolError, PythonError, PythonHostError } from "../core/errors.ts";
+import { ProtocolError, type PythonHostError } from "../core/errors.ts";
 import { type PythonModuleHandle, PythonObjectHandle } from "../core/handles.ts";
 import { type Logger, SILENT_LOGGER } from "../core/logger.ts";
-import {
-  JsonText,
-  type Lane,
-  type Operation,
-  type RequestArguments,
-  type RequestOptions,
-} from "../core/protocol.ts";
-import { decodePacked, decodeTagged, encodeValue } from "../core/values.ts";
-import { askForEvents } from "./call_events.ts";
-import { CallTable, type ExplainEnd } from "./call_table.ts";
+import { JsonText, type Lane, type Operation, type RequestArguments } from "../core/protocol.ts";
+import { decodePacked, decodeTagged, type EncodedValue, encodeValue } from "../core/values.ts";
+import { inputHandlerOf } from "./call_events.ts";
+import { CallTable } from "./call_table.ts";
 import { Callbacks, type WaitingCall } from "./callbacks.ts";
 import { ClientHandles } from "./client_handles.ts";
+import { type ClientOptions, interruptGraceMsOf } from "./client_options.ts";
 import { isPlain } from "./plain.ts";
 import type { PendingCall } from "./pending_call.ts";
 import { errorFromPayload } from "./reply_errors.ts";
+import { laneOf, NO_OPTIONS, requestOptions } from "./request_options.ts";
 import type { IncomingParts, Wire } from "./wire.ts";
 
-/** Options that the backends of all transports take. */
-export interface ClientOptions {
-  /** The server's token; without it, the run directory is looked into. */
-  token?: string | undefined;
-  /** Told what the backend does. @default {silent} */
-  logger?: Logger | undefined;
-  /** The largest frame that is sent or accepted, in bytes. @default {268435456} */
-  maxFrameBytes?: number | undefined;
-  /** How long Python is given to stop a call that was aborted or timed out, in milliseconds. @default {2000} */
-  interruptGraceMs?: number | undefined;
-  /**
-   * For the owner of the server process: asked how it ended when the connection ends unexpectedly, and given one
-   * second. What it gives is the reason with which pending and later calls reject; undefined keeps the usual
-   * `ConnectionClosedError`. `action` goes behind "Cannot" in its message.
-   */
-  explainEnd?: ExplainEnd | undefined;
-  /** Told once when the backend has ended, with the reason that later calls get; after `close` too. */
-  onEnd?: ((reason: PythonHostError) => void) | undefined;
-}
-
-const DEFAULT_INTERRUPT_GRACE_MS = 2_000;
-const NO_OPTIONS: CallOptions = {};
 const NO_PARTS: readonly Uint8Array[] = [];
 const INPUT_FUNCTION = 0;
 
@@ -73,16 +46,12 @@ export abstract class PythonHostClient implements PythonHostBackend {
   readonly #logger: Logger;
   /** The handles used by the arguments that are being encoded; encoding is synchronous, so one list serves all. */
   #usedHandles: number[] | undefined;
+  /** The functions in them. */
+  #usedFunctions: number[] = [];
 
   /** Makes a backend; nothing is connected. */
   constructor(options: ClientOptions = {}) {
-    const interruptGraceMs = options.interruptGraceMs ?? DEFAULT_INTERRUPT_GRACE_MS;
-    if (!(interruptGraceMs >= 0)) {
-      throw new PythonHostError(
-        "argument",
-        `Cannot use interruptGraceMs: it must be a number of at least 0, current value is ${interruptGraceMs}`,
-      );
-    }
+    const interruptGraceMs = interruptGraceMsOf(options);
     const logger = this.#logger = options.logger ?? SILENT_LOGGER;
     this.#calls = new CallTable({
       createWire: () => this.createWire(),
@@ -91,6 +60,7 @@ export abstract class PythonHostClient implements PythonHostBackend {
       explainEnd: options.explainEnd,
       invoke: (message, parts, lane) => void this.#invoke(message, parts, lane),
       letGo: (call) => this.#letGo(call),
+      dropped: (ids) => this.#dropped(this.#callbacks.drop(ids)),
       releaseIds: (ids) => this.#handles.releaseIds(ids),
       ended: (reason) => this.#ended(reason, options.onEnd),
     });
@@ -259,7 +229,7 @@ export abstract class PythonHostClient implements PythonHostBackend {
     let row: RequestArguments = args;
     let tagged = false;
     if (!isPlain(args)) {
-      const encoded = encodeValue(args, this.#encodeContext);
+      const encoded = this.#encode(args);
       row = new JsonText(encoded.json, args);
       parts = encoded.parts;
       tagged = encoded.tagged;
@@ -280,8 +250,22 @@ export abstract class PythonHostClient implements PythonHostBackend {
       return id;
     },
     // deno-lint-ignore ban-types -- any function
-    functionId: (fn: Function): number => this.#callbacks.idOf(fn as (...args: unknown[]) => unknown),
+    functionId: (fn: Function): number => {
+      const id = this.#callbacks.idOf(fn as (...args: unknown[]) => unknown);
+      this.#usedFunctions.push(id);
+      return id;
+    },
   };
+
+  #encode(args: readonly unknown[]): EncodedValue {
+    this.#usedFunctions = [];
+    try {
+      return encodeValue(args, this.#encodeContext);
+    } catch (error) {
+      this.#callbacks.takeBack(this.#usedFunctions);
+      throw error;
+    }
+  }
 
   /** Makes the handles in a result; they belong to the session in which the call ran. */
   #decodeContext(session: string | undefined): { handle(id: number, typeName: string): PythonObjectHandle } {
@@ -304,8 +288,8 @@ export abstract class PythonHostClient implements PythonHostBackend {
     }
   }
 
-  #errorOf(call: PendingCall): PythonHostError {
-    return errorFromPayload(call.value, call.action);
+  #errorOf(call: PendingCall): unknown {
+    return this.#callbacks.errors.restore(errorFromPayload(call.value, call.action));
   }
 
   /** The value of a reply that is a row of plain values of the given types. */
@@ -384,66 +368,29 @@ export abstract class PythonHostClient implements PythonHostBackend {
       this.#resume([invocation, "ok", value], lane);
     } catch (error) {
       waiting.isWaiting = false;
-      this.#resume([invocation, "error", callbackError(error)], lane);
+      this.#resume([invocation, "error", this.#callbacks.errors.describe(error)], lane);
     }
   }
 
   #resume(args: readonly unknown[], lane: Lane): void {
     this.#usedHandles = undefined;
-    const { json, parts, tagged } = encodeValue(args, this.#encodeContext);
+    const { json, parts, tagged } = this.#encode(args);
     const row = new JsonText(json, args);
     this.#calls.post(tagged ? [0, "resume", row, { tagged: 1 }] : [0, "resume", row], parts, lane);
   }
 
+  /** Nobody waits for what a function does when it is let go of, so nobody else hears of its failure. */
+  #dropped(told: Promise<void>): void {
+    told.catch((error) => this.#logger.error("A function that Python let go of threw", error));
+  }
+
   #ended(reason: PythonHostError, onEnd: ClientOptions["onEnd"]): void {
     this.#handles.end();
-    this.#callbacks.clear();
+    this.#dropped(this.#callbacks.clear());
     try {
       onEnd?.(reason);
     } catch (error) {
       this.#logger.error("Callback onEnd threw", error);
     }
   }
-}
-
-/** A call inside a callback goes where Python waits for it; what must not wait goes to the control lane. */
-function laneOf(options: CallOptions, parent: WaitingCall | undefined): Lane {
-  if (options.concurrent === true || options.session !== undefined) return "control";
-  return parent?.lane ?? "session";
-}
-
-/** The options on the wire, or undefined when all have their usual values: most requests have none. */
-function requestOptions(
-  options: CallOptions,
-  tagged: boolean,
-  parent: WaitingCall | undefined,
-): RequestOptions | undefined {
-  if (options === NO_OPTIONS && !tagged && parent === undefined) return undefined;
-  const wire: RequestOptions = {};
-  if (tagged) wire.tagged = 1;
-  if (options.result !== undefined && options.result !== "auto") wire.result = options.result;
-  if (options.concurrent === true) wire.concurrent = 1;
-  if (options.session !== undefined) wire.session = options.session;
-  askForEvents(options, wire);
-  if (parent !== undefined) wire.parent = parent.id;
-  for (const _ in wire) return wire;
-  return undefined;
-}
-
-/** What answers the call's questions for input. */
-function inputHandlerOf(call: PendingCall | undefined): InputHandler {
-  if (!call?.isWaiting || call.options.onInput === undefined) {
-    throw new ReferenceError("Cannot ask for input: its call is over");
-  }
-  return call.options.onInput;
-}
-
-/** What a function threw, for Python. */
-function callbackError(error: unknown): Record<string, unknown> {
-  if (error instanceof PythonError) {
-    return { code: "python", message: error.message, exception: error.exception };
-  }
-  if (error instanceof PythonHostError) return { code: error.code, message: error.message };
-  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return { code: "javascript", message };
 }

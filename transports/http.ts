@@ -8,7 +8,8 @@
 import { checkUrlEndpoint, DEFAULT_HTTP_URL, portOf } from "../core/endpoint.ts";
 import { ConnectError } from "../core/errors.ts";
 import { DEFAULT_MAX_FRAME_BYTES } from "../core/frames.ts";
-import { type ClientOptions, PythonHostClient } from "./client.ts";
+import { PythonHostClient } from "./client.ts";
+import type { ClientOptions } from "./client_options.ts";
 import { type HttpTarget, HttpWire } from "./http_wire.ts";
 import { findEntry } from "./run_directory.ts";
 import type { Wire } from "./wire.ts";

@@ -11,6 +11,7 @@
 
 export { PythonHostHttp, type PythonHostHttpOptions } from "./http.ts";
 export { PythonHostPipe, type PythonHostPipeOptions } from "./pipe.ts";
-export { type ClientOptions, PythonHostClient } from "./client.ts";
+export { PythonHostClient } from "./client.ts";
+export type { ClientOptions } from "./client_options.ts";
 export type { ExplainEnd } from "./call_table.ts";
 export type { IncomingParts, Wire, WireEvents, WireWelcome } from "./wire.ts";

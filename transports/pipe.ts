@@ -7,7 +7,8 @@
 import { checkPipeEndpoint, checkSocketPath, DEFAULT_PIPE_NAME, isPipeName } from "../core/endpoint.ts";
 import { ConnectError, PermissionNeededError } from "../core/errors.ts";
 import { DEFAULT_MAX_FRAME_BYTES } from "../core/frames.ts";
-import { type ClientOptions, PythonHostClient } from "./client.ts";
+import { PythonHostClient } from "./client.ts";
+import type { ClientOptions } from "./client_options.ts";
 import type { ByteStream } from "./frame_stream.ts";
 import { type PipeTarget, PipeWire } from "./pipe_wire.ts";
 import { findEntry, findEntryByAddress, runDirectoryPath } from "./run_directory.ts";

@@ -1,0 +1,44 @@
+/**
+ * The options that the backends of all transports take.
+ *
+ * @module
+ */
+
+import { PythonHostError } from "../core/errors.ts";
+import type { Logger } from "../core/logger.ts";
+import type { ExplainEnd } from "./call_table.ts";
+
+/** Options that the backends of all transports take. */
+export interface ClientOptions {
+  /** The server's token; without it, the run directory is looked into. */
+  token?: string | undefined;
+  /** Told what the backend does. @default {silent} */
+  logger?: Logger | undefined;
+  /** The largest frame that is sent or accepted, in bytes. @default {268435456} */
+  maxFrameBytes?: number | undefined;
+  /** How long Python is given to stop a call that was aborted or timed out, in milliseconds. @default {2000} */
+  interruptGraceMs?: number | undefined;
+  /**
+   * For the owner of the server process: asked how it ended when the connection ends unexpectedly, and given one
+   * second. What it gives is the reason with which pending and later calls reject; undefined keeps the usual
+   * `ConnectionClosedError`. `action` goes behind "Cannot" in its message.
+   */
+  explainEnd?: ExplainEnd | undefined;
+  /** Told once when the backend has ended, with the reason that later calls get; after `close` too. */
+  onEnd?: ((reason: PythonHostError) => void) | undefined;
+}
+
+const DEFAULT_INTERRUPT_GRACE_MS = 2_000;
+
+/** The grace time of the options; throws when it is none. */
+export function interruptGraceMsOf(options: ClientOptions): number {
+  const graceMs = options.interruptGraceMs ?? DEFAULT_INTERRUPT_GRACE_MS;
+  // `!(… >= 0)` is true for NaN too.
+  if (!(graceMs >= 0)) {
+    throw new PythonHostError(
+      "argument",
+      `Cannot use interruptGraceMs: it must be a number of at least 0, current value is ${graceMs}`,
+    );
+  }
+  return graceMs;
+}
