@@ -13,6 +13,7 @@
  * ├─ ConnectionClosedError        the connection ended; the exit code is not known to this client
  * ├─ ServerExitedError            the owned server process ended: exit code or signal, last lines of stderr
  * ├─ ServerStartError             a server could not be started, or did not become ready in time
+ * ├─ CrashLoopError               the server ended again and again, and is not started any more
  * ├─ AddressInUseError            the port, name or path that a server was to listen on is taken
  * ├─ ProtocolError                one side broke the protocol: `fault` says which
  * ├─ PermissionNeededError        every missing `--allow-*` flag at once
@@ -146,6 +147,24 @@ export class ServerStartError extends PythonHostError {
     const tail = stderrTail.trim() === "" ? "" : `\n[stderr]\n${stderrTail.trimEnd()}`;
     super("server-start", `${message}${tail}`, options);
     this.stderrTail = stderrTail;
+  }
+}
+
+/** The server ended again and again, soon after it was started, and is not started any more; `cause` is the last end. */
+export class CrashLoopError extends PythonHostError {
+  /** How often it ended within `windowMs`. */
+  readonly ends: number;
+  /** The time within which the ends are counted, in milliseconds. */
+  readonly windowMs: number;
+
+  /** Makes the error from the number of ends. */
+  constructor(ends: number, windowMs: number, options: PythonHostErrorOptions = {}) {
+    super("crash-loop", `Cannot restart the Python server: it ended ${ends} times within ${windowMs} ms`, {
+      hint: "The cause tells how it ended the last time. Mend that, and start a new host or pool.",
+      ...options,
+    });
+    this.ends = ends;
+    this.windowMs = windowMs;
   }
 }
 

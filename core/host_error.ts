@@ -16,6 +16,7 @@ export type PythonHostErrorCode =
   | "closed" // the connection or backend is closed
   | "server-exited" // the owned server process ended
   | "server-start" // the server did not become ready
+  | "crash-loop" // the server ended again and again, and is not started any more
   | "address-in-use" // the port, name or path is taken
   | "protocol" // a side broke the protocol
   | "version" // the two sides speak different versions of the protocol

@@ -34,6 +34,7 @@ const INSTANCES: readonly PythonHostError[] = [
   new errors.ConnectionClosedError("Cannot use backend"),
   new errors.ServerExitedError("go on", { code: 1, signal: null, stderrTail: "" }),
   new errors.ServerStartError("Cannot start server"),
+  new errors.CrashLoopError(6, 60_000),
   new errors.AddressInUseError("port 80", "Cannot listen at port 80"),
   new errors.ProtocolError("remote", "Cannot read frame"),
   new errors.PermissionNeededError("start", ["--allow-run"]),
