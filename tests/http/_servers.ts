@@ -15,6 +15,8 @@ export interface FakeServer extends AsyncDisposable {
   readonly url: string;
   /** The messages of each POST after hello, in the order of arrival. */
   readonly posts: Message[][];
+  /** Breaks all connections. */
+  kill(): void;
 }
 
 export const WELCOME = {
@@ -43,7 +45,9 @@ export function echo(messages: Message[]): Response {
 /** Starts a stand-in that welcomes everybody and answers by `answer`. */
 export function startFake(answer: Answer = echo, welcome: unknown = [1, "ok", WELCOME]): FakeServer {
   const posts: Message[][] = [];
-  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
+  const killed = new AbortController();
+  const options = { hostname: "127.0.0.1", port: 0, onListen: () => {}, signal: killed.signal };
+  const server = Deno.serve(options, async (request) => {
     const decoder = new FrameDecoder();
     const messages: Message[] = [];
     for (const frame of decoder.push(new Uint8Array(await request.arrayBuffer()))) {
@@ -56,16 +60,16 @@ export function startFake(answer: Answer = echo, welcome: unknown = [1, "ok", WE
   return {
     url: `http://127.0.0.1:${server.addr.port}`,
     posts,
-    [Symbol.asyncDispose]: () => server.shutdown(),
+    kill: () => killed.abort(),
+    [Symbol.asyncDispose]: () => killed.signal.aborted ? server.finished : server.shutdown(),
   };
 }
 
 /** Starts something that listens and is no server of ours. */
-export function startForeign(respond: () => Response): FakeServer {
+export function startForeign(respond: () => Response): Pick<FakeServer, "url"> & AsyncDisposable {
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, respond);
   return {
     url: `http://127.0.0.1:${server.addr.port}`,
-    posts: [],
     [Symbol.asyncDispose]: () => server.shutdown(),
   };
 }

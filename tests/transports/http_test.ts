@@ -194,23 +194,18 @@ Deno.test("http: answers that break the protocol end the backend", async (t) => 
 });
 
 Deno.test("http: a connection that breaks rejects what is pending, with its cause", async () => {
-  let isBroken = false;
   await using server = startFake((messages) => {
-    const id = messages[0]![0];
-    isBroken = true;
-    const start = encodeFrame(JSON.stringify([id, "stdout", "begun\n"]));
-    const body = new ReadableStream<Uint8Array>({
-      start(controller) {
-        controller.enqueue(start);
-        controller.error(new Error("gone"));
-      },
-    });
+    const start = encodeFrame(JSON.stringify([messages[0]![0], "stdout", "begun\n"]));
+    const body = new ReadableStream<Uint8Array>({ start: (controller) => controller.enqueue(start) });
     return new Response(body, { headers: { "content-type": "application/x-beep-frames" } });
   });
   await using backend = new PythonHostHttp(server.url, TOKEN);
-  await backend.initialize();
-  const error = await assertRejects(() => backend.evaluate("1"), ConnectionClosedError);
-  assert(isBroken && error.cause !== undefined);
+  const begun = Promise.withResolvers<void>();
+  const call = backend.evaluate("1", {}, { onStdout: () => begun.resolve() });
+  await begun.promise;
+  server.kill();
+  const error = await assertRejects(() => call, ConnectionClosedError);
+  assert(error.cause !== undefined);
   assertEquals(await assertRejects(() => backend.evaluate("1"), ConnectionClosedError), error);
 });
 
