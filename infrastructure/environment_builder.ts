@@ -10,6 +10,7 @@ import { childEnvironment, expectSuccess, runChild } from "./child.ts";
 import type { Context } from "./context.ts";
 import { venvInterpreter } from "./discovery.ts";
 import type { EnvironmentDetails, EnvironmentStore, PythonEnvironment } from "./environment_store.ts";
+import { statIfThere } from "./files.ts";
 import { type IndexSettings, readIndexSettings } from "./index_settings.ts";
 import { prepareHome } from "./layout.ts";
 import { lock, own } from "./locking.ts";
@@ -36,6 +37,9 @@ export interface BuildOptions {
   /** Told of progress. */
   readonly onProgress?: ProgressListener | undefined;
 }
+
+/** How often the work is begun again when somebody sweeps it away. */
+const SWEPT_ATTEMPTS = 5;
 
 /** Makes environments. */
 export class EnvironmentBuilder {
@@ -131,24 +135,30 @@ export class EnvironmentBuilder {
       ...(onProgress === undefined ? {} : { onProgress }),
     });
     const installer = await this.installer(options.installer, options);
-    const directory = this.#store.newDirectory(name, specHash);
-    using _owned = await own(this.#context, `${directory}.own`);
-    try {
-      await this.#fill(directory, name, runtime, installer, specification, options);
-      onProgress?.({ stage: "verify", subject: name });
-      await this.#tryOut(directory, signal);
-      const details: EnvironmentDetails = { specification, runtime, installer: installer.name };
-      await writeMarker(this.#context.io, directory, { kind: "environment", sha256: specHash, details });
-      onProgress?.({ stage: "publish", subject: name });
-      await this.#store.publish(name, directory, specHash, specification);
-    } catch (error) {
-      await this.#discardAfter(error, directory);
-      throw error;
+    for (let attempt = 1;; attempt++) {
+      const directory = this.#store.newDirectory(name, specHash);
+      using _owned = await own(this.#context, `${directory}.own`);
+      try {
+        await this.#fill(directory, name, runtime, installer, specification, options);
+        onProgress?.({ stage: "verify", subject: name });
+        await this.#tryOut(directory, signal);
+        const details: EnvironmentDetails = { specification, runtime, installer: installer.name };
+        await writeMarker(this.#context.io, directory, { kind: "environment", sha256: specHash, details });
+        onProgress?.({ stage: "publish", subject: name });
+        await this.#store.publish(name, directory, specHash, specification);
+      } catch (error) {
+        // Where locks do not work, a process with working ones may have taken this for left behind.
+        const swept = await statIfThere(this.#context.io, `${directory}.own`) === undefined;
+        await this.#discardAfter(error, directory);
+        if (!swept || attempt === SWEPT_ATTEMPTS) throw error;
+        this.#context.logger.warn("Somebody swept what was being made: once more", directory, error);
+        continue;
+      }
+      const made = await this.#store.open(name, directory);
+      if ("problem" in made) throw new EnvironmentError(`Cannot use environment "${name}": ${made.problem}`);
+      onProgress?.({ stage: "done", subject: name });
+      return made.environment;
     }
-    const made = await this.#store.open(name, directory);
-    if ("problem" in made) throw new EnvironmentError(`Cannot use environment "${name}": ${made.problem}`);
-    onProgress?.({ stage: "done", subject: name });
-    return made.environment;
   }
 
   /** A half-made directory is removed at once; should that fail too, the next sweep does it. */

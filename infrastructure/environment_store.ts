@@ -279,8 +279,9 @@ export class EnvironmentStore {
 
   /** Deletes an environment's directory and what lies beside it. */
   async discard(directory: string): Promise<void> {
-    await moveToTrash(this.#context, directory);
+    // The mark of ownership goes first, so that an owner who finds the rest gone finds this gone too.
     for (const suffix of [".own", ".verified"]) await removeIfThere(this.#context.io, directory + suffix);
+    await moveToTrash(this.#context, directory);
   }
 
   /** The directories of a name, finished or not. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { join } from "@std/path";
+import { dirname, join } from "@std/path";
 import { CommandError, EnvironmentError } from "../core/errors.ts";
 import { childEnvironment, type ChildResult, expectSuccess, lastLines, runChild } from "./child.ts";
 import type { Context } from "./context.ts";

@@ -63,6 +63,9 @@ export interface RuntimeInstallOptions {
 /** Parts of an archive that are of no use here; `terminfo` has names that differ only in case. */
 const SKIPPED: readonly string[] = ["share/terminfo", "lib/terminfo", "share/man"];
 
+/** How often the work is begun again when somebody sweeps it away. */
+const SWEPT_ATTEMPTS = 5;
+
 /** Installs, opens and removes runtimes below `pythons/`. */
 export class RuntimeInstaller {
   readonly #context: Context;
@@ -159,21 +162,34 @@ export class RuntimeInstaller {
     const { io } = this.#context;
     const final = this.path(distributionKey(distribution));
     const archive = join(this.#layout.archives, `${distribution.sha256}.tar.gz`);
+    let swept = 0;
     for (let attempt = 1;; attempt++) {
       const cached = await statIfThere(io, archive) !== undefined;
       if (!cached) await this.#fetch(distribution, archive, exclusive, options);
       await using staged = await stage(this.#context);
-      const extracted = await this.#extract(archive, staged.path, options);
-      if (extracted.sha256 !== distribution.sha256) {
-        // An archive that went bad in the cache is thrown out, and fetched once more.
-        await removeIfThere(io, archive);
-        if (attempt === 1) continue;
-        throw new HashMismatchError(archive, distribution.sha256, extracted.sha256);
+      try {
+        const extracted = await this.#extract(archive, staged.path, options);
+        if (extracted.sha256 !== distribution.sha256) {
+          // An archive that went bad in the cache is thrown out, and fetched once more.
+          await removeIfThere(io, archive);
+          if (attempt === 1) continue;
+          throw new HashMismatchError(archive, distribution.sha256, extracted.sha256);
+        }
+        if ("fault" in extracted) throw extracted.fault;
+        await this.#finish(distribution, staged.path, extracted, options);
+        options.onProgress?.({ stage: "publish", subject: basename(final) });
+        await publish(
+          this.#context,
+          staged.path,
+          final,
+          (directory) => this.#isWhole(directory, distribution),
+        );
+      } catch (error) {
+        // Where locks do not work, a process with working ones may have taken this for left behind.
+        if (!await staged.isSwept() || ++swept > SWEPT_ATTEMPTS) throw error;
+        this.#context.logger.warn("Somebody swept what was being installed: once more", staged.path, error);
+        continue;
       }
-      if ("fault" in extracted) throw extracted.fault;
-      await this.#finish(distribution, staged.path, extracted, options);
-      options.onProgress?.({ stage: "publish", subject: basename(final) });
-      await publish(this.#context, staged.path, final, (directory) => this.#isWhole(directory, distribution));
       const installed = await this.hit(distribution);
       if (installed === undefined) {
         throw new EnvironmentError(`Cannot use "${final}": it was altered as soon as it was installed`);

@@ -15,7 +15,7 @@ import { dirname, join } from "@std/path";
 import { EnvironmentError } from "../core/errors.ts";
 import type { Context } from "./context.ts";
 import { moveToTrash } from "./environment_store.ts";
-import { listIfThere, removeIfThere, renamePatiently } from "./files.ts";
+import { listIfThere, removeIfThere, renamePatiently, statIfThere } from "./files.ts";
 import { isAlreadyThere, isNotFound, isRefused } from "./io_errors.ts";
 import { Layout } from "./layout.ts";
 import { type HeldLock, isAbandoned, own } from "./locking.ts";
@@ -24,6 +24,8 @@ import { type HeldLock, isAbandoned, own } from "./locking.ts";
 export interface Staged extends AsyncDisposable {
   /** Its path; it is not made yet. */
   readonly path: string;
+  /** Whether somebody took it for left behind and removed it. */
+  isSwept(): Promise<boolean>;
 }
 
 /** Opens a place to make a directory in; what is still there at the end is removed. */
@@ -34,6 +36,7 @@ export async function stage(context: Context): Promise<Staged> {
   const owned: HeldLock = await own(context, `${path}.own`);
   return {
     path,
+    isSwept: async (): Promise<boolean> => await statIfThere(context.io, `${path}.own`) === undefined,
     async [Symbol.asyncDispose](): Promise<void> {
       try {
         await removeIfThere(context.io, path);
@@ -111,8 +114,9 @@ export async function sweepStaging(context: Context): Promise<void> {
   for (const entry of await listIfThere(context.io, layout.staging)) {
     const path = join(layout.staging, entry.replace(/\.own$/, ""));
     if (!await isAbandoned(context, `${path}.own`)) continue;
-    await moveToTrash(context, path);
+    // The mark of ownership goes first, so that an owner who finds the rest gone finds this gone too.
     await removeIfThere(context.io, `${path}.own`);
+    await moveToTrash(context, path);
   }
   for (const entry of await listIfThere(context.io, layout.trash)) {
     await emptyTrash(context, join(layout.trash, entry));

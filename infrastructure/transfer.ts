@@ -262,7 +262,13 @@ async function copyBody(
   let done = start;
   const reader = response.body?.getReader();
   while (reader !== undefined) {
-    const { done: ended, value } = await watch.within(reader.read());
+    const { done: ended, value } = await watch.within(
+      reader.read().catch((cause: unknown) => {
+        if (watch.verdict !== undefined || request.signal?.aborted === true) throw cause;
+        const of = total === undefined ? "" : ` of ${total}`;
+        throw new FetchFault(`it broke off after ${done}${of} bytes`, { transient: true, cause });
+      }),
+    );
     if (ended) break;
     done += value.byteLength;
     if (done > request.limits.maxBytes || (total !== undefined && done > total)) {
