@@ -20,18 +20,35 @@ async function findPython(): Promise<string> {
   return new TextDecoder().decode(stdout).trim();
 }
 
-/** A started server of ours in a home of its own, and backends that know its owner. */
+/** A home of its own for all servers of this file: nothing is left in the user's. */
+async function makeHome(): Promise<AsyncDisposable> {
+  const path = await Deno.makeTempDir({ prefix: "beep-contract-" });
+  const before = Deno.env.get("BEEP_PYTHON_HOME");
+  Deno.env.set("BEEP_PYTHON_HOME", path);
+  return {
+    async [Symbol.asyncDispose](): Promise<void> {
+      if (before === undefined) Deno.env.delete("BEEP_PYTHON_HOME");
+      else Deno.env.set("BEEP_PYTHON_HOME", before);
+      await Deno.remove(path, { recursive: true });
+    },
+  };
+}
+
+/** A started server of ours, and backends that know its owner. */
 async function start(
   transport: ServerTransport,
   connect: (endpoint: string, options: ClientOptions) => PythonHostBackend,
 ): Promise<ContractSubject> {
-  const server = await startServer({ python: await findPython(), transport });
+  await using stack = new AsyncDisposableStack();
+  stack.use(await makeHome());
+  const server = stack.use(await startServer({ python: await findPython(), transport }));
   async function explainEnd(action: string): Promise<ServerExitedError> {
     return new ServerExitedError(action, await server.exited);
   }
+  const kept = stack.move();
   return {
     connect: () => connect(server.address, { token: server.token, explainEnd }),
-    [Symbol.asyncDispose]: () => server.close(),
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }
 
