@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "954339935ba00df6d905e39ad7f92c6260e17737795c7572d8b39dd9f88ab82a";
+export const PYTHON_SOURCES_HASH: string = "8868ff1620e8315497faf111b3061ea6f1e406af2583834cbfc582bfcca6fafe";

@@ -8,6 +8,10 @@ from beep_host import execution
 from beep_host.execution import ThreadState
 
 
+# How long a new session waits for one that is ending to leave the main thread. What takes longer hangs.
+_PATIENCE_S = 0.5
+
+
 class MainThread:
     """Lends the main thread to one session at a time."""
 
@@ -16,16 +20,33 @@ class MainThread:
 
         self._jobs = SimpleQueue()
         self._lock = allocate_lock()
-        self._is_taken = False
+        # The session that has the thread.
+        self._holder: object | None = None
+        # Locks of sessions that wait for one that is ending.
+        self._waiting: list = []
 
-    def claim(self, job: object) -> bool:
-        """Runs `job(state)` on the main thread if no session has it."""
+    def claim(self, job: object, session: object) -> bool:
+        """Runs `job(state)` on the main thread if no session has it. Never waits."""
         with self._lock:
-            if self._is_taken:
+            if self._holder is not None:
                 return False
-            self._is_taken = True
+            self._holder = session
         self._jobs.put(job)
         return True
+
+    def claim_patiently(self, job: object, session: object) -> bool:
+        """As `claim`, but when the session that has the thread is ending, waits a moment for it to leave."""
+        with self._lock:
+            freed = None
+            if self._holder is not None:
+                if not self._holder.is_closed:
+                    return False
+                freed = allocate_lock()
+                freed.acquire()
+                self._waiting.append(freed)
+        if freed is not None:
+            freed.acquire(True, _PATIENCE_S)
+        return self.claim(job, session)
 
     def serve(self) -> None:
         """Runs what is claimed, until `stop`. Called on the main thread."""
@@ -37,7 +58,10 @@ class MainThread:
             job(state)
             job = None
             with self._lock:
-                self._is_taken = False
+                self._holder = None
+                waiting, self._waiting = self._waiting, []
+            for freed in waiting:
+                freed.release()
 
     def stop(self) -> None:
         """Ends `serve` when the present session's work is over."""

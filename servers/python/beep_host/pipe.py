@@ -203,7 +203,7 @@ def _serve_session_lane(server: object, client: object, connection: FrameConnect
     if connection.decoder.at_boundary and not connection.read():
         lane.end()
         return
-    if not server.main_thread.claim(lane.serve):
+    if not server.main_thread.claim_patiently(lane.serve, client.session):
         lane.serve(ThreadState(False))
 
 

@@ -116,12 +116,14 @@ class Server:
             finally:
                 session.ended()
 
-        if not self.main_thread.claim(job):
+        def run_here_or_there() -> None:
+            if not self.main_thread.claim_patiently(job, session):
+                job(execution.ThreadState(False))
+
+        if not self.main_thread.claim(job, session):
             import threading
 
-            threading.Thread(
-                target=lambda: job(execution.ThreadState(False)), name="beep-session", daemon=True
-            ).start()
+            threading.Thread(target=run_here_or_there, name="beep-session", daemon=True).start()
 
     def cancel_in_background(self, target: execution.Call, request: execution.Call | None) -> None:
         """Stops a call on a thread of its own, and answers the request that asked for it."""

@@ -332,8 +332,9 @@ class Client:
 
     def _close_session(self, call: Call, label: str | None = None) -> None:
         if label is None:
-            call.finish(None)
+            # First closed, then answered: who connects after the answer finds that the main thread comes free.
             self.close()
+            call.finish(None)
             return
         session = self.labelled.pop(label, None)
         if session is not None:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import unittest
+from types import SimpleNamespace
 
 from beep_host.http_server import HttpLimits, HttpServer
 from beep_host.output import CallStream
@@ -112,7 +113,7 @@ class HttpTestCase(unittest.TestCase):
     def setUpClass(cls) -> None:
         cls.server = Server({"token": TOKEN, **cls.bootstrap})
         # The main thread runs the tests: sessions get threads of their own.
-        cls.server.main_thread.claim(lambda state: None)
+        cls.server.main_thread.claim(lambda state: None, SimpleNamespace(is_closed=False))
         limits = {"max_body_bytes": cls.server.limits.max_frame_bytes, **cls.limits}
         cls.http = HttpServer(cls.server, limits=HttpLimits(**limits))
         cls.http.start()

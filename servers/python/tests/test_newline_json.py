@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 import unittest
+from types import SimpleNamespace
 
 from beep_host import newline_json
 from beep_host.server import Server
@@ -14,7 +15,7 @@ from beep_host.server import Server
 class NewlineJson(unittest.TestCase):
     def setUp(self) -> None:
         self.server = Server({"auth": False, "limits": {"maxFrameBytes": 100_000}})
-        self.server.main_thread.claim(lambda state: None)
+        self.server.main_thread.claim(lambda state: None, SimpleNamespace(is_closed=False))
         self.addCleanup(self.server.default_client.close)
 
     def connect(self, first: bytes = b"") -> socket.socket:
