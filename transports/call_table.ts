@@ -13,6 +13,7 @@
  */
 
 import type { CallOptions, CloseOptions, InitializeOptions } from "../core/backend.ts";
+import { CallCounters } from "../core/call_counters.ts";
 import {
   CallTimeoutError,
   ConnectionClosedError,
@@ -22,20 +23,18 @@ import {
 import type { Logger } from "../core/logger.ts";
 import type { Lane, Operation, RequestArguments, RequestMessage, RequestOptions } from "../core/protocol.ts";
 import { deliverEvent } from "./call_events.ts";
+import { CallObserver } from "./call_observer.ts";
+import { findTracer } from "./call_tracer.ts";
+import type { ClientOptions } from "./client_options.ts";
 import { checkTimeoutMs, LONGEST_TIMER_MS, PendingCall, Stopper, type StopperHost } from "./pending_call.ts";
+import { explained } from "./ending.ts";
 import { errorFromPayload } from "./reply_errors.ts";
 import type { IncomingParts, Wire, WireEvents, WireWelcome } from "./wire.ts";
 
 const DEFAULT_OPEN_TIMEOUT_MS = 30_000;
 const DEFAULT_CLOSE_TIMEOUT_MS = 2_000;
-// How long the owner of the server may take to say how it ended. The exit code of a dead process is there within
-// milliseconds; pending calls must not wait much for one that is not.
-const EXPLAIN_TIMEOUT_MS = 1_000;
 const NO_OPTIONS: CallOptions = {};
 const NO_PARTS: readonly Uint8Array[] = [];
-
-/** Says how the server ended, when its owner knows. */
-export type ExplainEnd = (action: string) => Promise<PythonHostError | undefined>;
 
 /** What a table needs from its client. */
 export interface CallTableHost {
@@ -45,8 +44,8 @@ export interface CallTableHost {
   readonly logger: Logger;
   /** How long Python is given to stop a call. */
   readonly interruptGraceMs: number;
-  /** Asked when the wire ends unexpectedly. */
-  readonly explainEnd: ExplainEnd | undefined;
+  /** What the client's user has asked for. */
+  readonly options: ClientOptions;
   /** Python calls one of the client's functions. */
   invoke(message: readonly unknown[], parts: IncomingParts, lane: Lane): void;
   /** A reply came that nobody waits for any more: what it holds must be let go. */
@@ -61,7 +60,10 @@ export interface CallTableHost {
 
 /** See the module comment. */
 export class CallTable implements StopperHost, WireEvents {
+  /** What is counted; the wire adds its bytes here. */
+  readonly traffic: CallCounters;
   readonly #host: CallTableHost;
+  readonly #observer: CallObserver;
   readonly #pending = new Map<number, PendingCall>();
   #nextId = 1;
   #waiting = 0;
@@ -76,6 +78,8 @@ export class CallTable implements StopperHost, WireEvents {
   /** Makes an empty table; nothing is connected. */
   constructor(host: CallTableHost) {
     this.#host = host;
+    this.traffic = host.options.counters ?? new CallCounters();
+    this.#observer = new CallObserver(this.traffic);
   }
 
   /** See {@linkcode StopperHost.interruptGraceMs}. */
@@ -118,6 +122,7 @@ export class CallTable implements StopperHost, WireEvents {
       );
       const wire = this.#host.createWire();
       const welcome = await wire.open(this, abort.signal);
+      this.#observer.tracer = await findTracer(this.#host.options.tracer, this.#host.logger);
       this.#wire = wire;
       if (this.#reason !== null) {
         await wire.close();
@@ -146,7 +151,7 @@ export class CallTable implements StopperHost, WireEvents {
     details: RequestDetails = NO_DETAILS,
   ): Promise<PendingCall> {
     const options = details.options ?? NO_OPTIONS;
-    if (this.#reason !== null) throw this.#reason;
+    if (this.#reason !== null) throw this.#host.options.afterEnd?.(this.#reason) ?? this.#reason;
     checkTimeoutMs(options.timeoutMs);
     options.signal?.throwIfAborted();
     const id = this.#nextId++;
@@ -156,6 +161,7 @@ export class CallTable implements StopperHost, WireEvents {
     const lane = details.lane ?? "session";
     const call = new PendingCall(message, details.parts ?? NO_PARTS, lane, options, details.handles);
     this.#add(call);
+    if (details.isCounted === true) this.#observer.begin(call);
     if (options.signal !== undefined || options.timeoutMs !== undefined) {
       call.stopper = new Stopper(this, call, options.signal, options.timeoutMs);
     }
@@ -247,7 +253,7 @@ export class CallTable implements StopperHost, WireEvents {
     }
     if (this.#isEnding) return;
     this.#isEnding = true;
-    this.#explain(reason).then((explained) => this.#end(explained));
+    explained(reason, this.#host.options.explainEnd, this.#host.logger).then((known) => this.#end(known));
   }
 
   /** See {@linkcode StopperHost.sendCancel}. */
@@ -266,6 +272,17 @@ export class CallTable implements StopperHost, WireEvents {
     this.#settle(call, "failed", makeError);
   }
 
+  /** See {@linkcode StopperHost.endServer}. */
+  get endServer(): (() => Promise<void>) | undefined {
+    const end = this.#host.options.endUninterruptible;
+    if (end === undefined) return undefined;
+    return async () => {
+      await end();
+      // The wire tells the same a moment later, or not at all when it was not the server's process that held it.
+      this.ended(new ConnectionClosedError("Cannot go on: the server was ended, since a call did not stop"));
+    };
+  }
+
   #add(call: PendingCall): void {
     this.#pending.set(call.id, call);
     if (++this.#waiting === 1) this.#wire?.setBusy(true);
@@ -273,6 +290,7 @@ export class CallTable implements StopperHost, WireEvents {
 
   #settle(call: PendingCall, outcome: PendingCall["outcome"], value: unknown, parts?: IncomingParts): void {
     if (--this.#waiting === 0) this.#wire?.setBusy(false);
+    if (call.startedAt >= 0) this.#observer.end(call, outcome, value);
     call.settle(outcome, value, parts);
   }
 
@@ -338,23 +356,6 @@ export class CallTable implements StopperHost, WireEvents {
     this.#wire?.close().catch((error) => this.#host.logger.error("Cannot close the wire", error));
   }
 
-  /** The owner's explanation of the end, or the given reason when there is none in time. */
-  async #explain(reason: PythonHostError): Promise<PythonHostError> {
-    if (this.#host.explainEnd === undefined) return reason;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const tooLate = new Promise<undefined>((resolve) => {
-      timer = setTimeout(() => resolve(undefined), EXPLAIN_TIMEOUT_MS);
-    });
-    try {
-      return await Promise.race([this.#host.explainEnd("complete call"), tooLate]) ?? reason;
-    } catch (error) {
-      this.#host.logger.error("Cannot find out how the server ended", error);
-      return reason;
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
   /** The one function that settles everything, whatever the way of dying. */
   #end(reason: PythonHostError): void {
     if (this.#reason !== null) return;
@@ -384,6 +385,8 @@ export interface RequestDetails {
   readonly lane?: Lane | undefined;
   /** The handles that it uses. */
   readonly handles?: readonly number[] | undefined;
+  /** Whether it is a call of the user's, which is counted and traced. @default {false} */
+  readonly isCounted?: boolean | undefined;
 }
 
 const NO_DETAILS: RequestDetails = {};

@@ -32,6 +32,9 @@ interface SentFunction {
   held: number;
 }
 
+/** What Python passes to a function: positional arguments, and those by name. */
+export type CallbackArguments = [unknown[], Record<string, unknown>];
+
 /** The functions that were sent to Python, until Python lets go of them. */
 export class Callbacks {
   /** What the functions threw. */

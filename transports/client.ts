@@ -17,6 +17,7 @@ import type {
   PythonHostBackend,
   ServerInfo,
 } from "../core/backend.ts";
+import type { CallStatistics } from "../core/call_counters.ts";
 import { ProtocolError, type PythonHostError } from "../core/errors.ts";
 import { type PythonModuleHandle, PythonObjectHandle } from "../core/handles.ts";
 import { type Logger, SILENT_LOGGER } from "../core/logger.ts";
@@ -24,7 +25,7 @@ import { JsonText, type Lane, type Operation, type RequestArguments } from "../c
 import { decodePacked, decodeTagged, type EncodedValue, encodeValue } from "../core/values.ts";
 import { inputHandlerOf } from "./call_events.ts";
 import { CallTable } from "./call_table.ts";
-import { Callbacks, type WaitingCall } from "./callbacks.ts";
+import { type CallbackArguments, Callbacks, type WaitingCall } from "./callbacks.ts";
 import { ClientHandles } from "./client_handles.ts";
 import { type ClientOptions, interruptGraceMsOf } from "./client_options.ts";
 import { isPlain } from "./plain.ts";
@@ -34,7 +35,6 @@ import { laneOf, NO_OPTIONS, requestOptions } from "./request_options.ts";
 import type { IncomingParts, Wire } from "./wire.ts";
 
 const NO_PARTS: readonly Uint8Array[] = [];
-const INPUT_FUNCTION = 0;
 
 /** The base of the backends of this library. */
 export abstract class PythonHostClient implements PythonHostBackend {
@@ -57,7 +57,7 @@ export abstract class PythonHostClient implements PythonHostBackend {
       createWire: () => this.createWire(),
       logger,
       interruptGraceMs,
-      explainEnd: options.explainEnd,
+      options,
       invoke: (message, parts, lane) => void this.#invoke(message, parts, lane),
       letGo: (call) => this.#letGo(call),
       dropped: (ids) => this.#dropped(this.#callbacks.drop(ids)),
@@ -182,26 +182,29 @@ export abstract class PythonHostClient implements PythonHostBackend {
     return this.#handleOf(await this.#request("wrap", [value], options));
   }
 
+  /** What was counted of the calls of this backend, and of those that share its counters. */
+  get statistics(): CallStatistics {
+    return this.#calls.traffic.statistics;
+  }
+
   /** Asks the server for a sign of life, beside all calls; gives the ids of the calls that run. */
   async ping(options: CallOptions = NO_OPTIONS): Promise<readonly number[]> {
-    const call = await this.#calls.request("ping", [], { options, lane: "control" });
-    return this.#valueOf(call) as number[];
+    return await this.#control("ping", [], options) as number[];
   }
 
   /** The server's counters. */
   async stats(options: CallOptions = NO_OPTIONS): Promise<Readonly<Record<string, unknown>>> {
-    const call = await this.#calls.request("stats", [], { options, lane: "control" });
-    return this.#valueOf(call) as Record<string, unknown>;
+    return await this.#control("stats", [], options) as Record<string, unknown>;
   }
 
   /** Makes a further session of this backend: a namespace and a thread, named by `CallOptions.session`. */
   async openSession(label: string, options: CallOptions = NO_OPTIONS): Promise<void> {
-    this.#valueOf(await this.#calls.request("open_session", [label], { options, lane: "control" }));
+    await this.#control("open_session", [label], options);
   }
 
   /** Ends a further session, its calls and its handles. */
   async closeSession(label: string, options: CallOptions = NO_OPTIONS): Promise<void> {
-    this.#valueOf(await this.#calls.request("close_session", [label], { options, lane: "control" }));
+    await this.#control("close_session", [label], options);
   }
 
   /** Ends the session and the connection. Pending calls reject; calling it again gives the same promise. */
@@ -212,6 +215,11 @@ export abstract class PythonHostClient implements PythonHostBackend {
   /** Closes. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  /** Asks what must not wait for a session's thread. */
+  async #control(operation: Operation, args: readonly unknown[], options: CallOptions): Promise<unknown> {
+    return this.#valueOf(await this.#calls.request(operation, args, { options, lane: "control" }));
   }
 
   /** Encodes and sends; throws what keeps the call from being made. `target` is the object that it works on. */
@@ -240,6 +248,7 @@ export abstract class PythonHostClient implements PythonHostBackend {
       parts,
       lane: laneOf(options, parent),
       handles: this.#usedHandles,
+      isCounted: true,
     });
   }
 
@@ -334,14 +343,12 @@ export abstract class PythonHostClient implements PythonHostBackend {
       if (operation === "import" || operation === "create" || operation === "wrap") {
         if (call.outcome !== "error") ids.push(this.#row(call, "number")[0] as number);
       } else if (call.outcome === "tagged" || call.outcome === "packed") {
-        const context = {
-          handle: (
-            id: number,
-            typeName: string,
-          ) => (ids.push(id), new PythonObjectHandle(this.#handles, id, typeName)),
+        const handle = (id: number, typeName: string): PythonObjectHandle => {
+          ids.push(id);
+          return new PythonObjectHandle(this.#handles, id, typeName);
         };
-        if (call.outcome === "tagged") decodeTagged(call.value, call.parts, context);
-        else decodePacked(call.parts, context);
+        if (call.outcome === "tagged") decodeTagged(call.value, call.parts, { handle });
+        else decodePacked(call.parts, { handle });
       }
     } catch (error) {
       this.#logger.warn(`Cannot read the late reply to call ${call.id}`, error);
@@ -355,13 +362,10 @@ export abstract class PythonHostClient implements PythonHostBackend {
     const waiting: WaitingCall = { id: id as number, lane, isWaiting: true };
     const session = this.#calls.get(id as number)?.options.session;
     try {
-      const [args, kwargs] = decodePacked(parts, this.#decodeContext(session)) as [
-        unknown[],
-        Record<string, unknown>,
-      ];
+      const [args, kwargs] = decodePacked(parts, this.#decodeContext(session)) as CallbackArguments;
       const all = Object.keys(kwargs).length === 0 ? args : [...args, kwargs];
       // Function 0 is the call's own input handler; all others were sent to Python.
-      const value = functionId === INPUT_FUNCTION
+      const value = functionId === 0
         ? await this.#callbacks.runFunction(inputHandlerOf(this.#calls.get(waiting.id)), all, waiting)
         : await this.#callbacks.run(functionId as number, all, waiting);
       waiting.isWaiting = false;

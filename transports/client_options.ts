@@ -4,9 +4,11 @@
  * @module
  */
 
+import type { CallCounters } from "../core/call_counters.ts";
 import { PythonHostError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
-import type { ExplainEnd } from "./call_table.ts";
+import type { CallTracer } from "./call_tracer.ts";
+import type { ExplainEnd } from "./ending.ts";
 
 /** Options that the backends of all transports take. */
 export interface ClientOptions {
@@ -24,6 +26,28 @@ export interface ClientOptions {
    * `ConnectionClosedError`. `action` goes behind "Cannot" in its message.
    */
   explainEnd?: ExplainEnd | undefined;
+  /**
+   * For an owner who starts another server in place of one that ended: makes, from the reason of the end, the error of
+   * calls that are made after it. What makes them is a handle or a session of the earlier server.
+   *
+   * @default {the reason itself}
+   */
+  afterEnd?: ((reason: PythonHostError) => PythonHostError) | undefined;
+  /**
+   * For the owner of the server process: ends it when Python does not stop a call within `interruptGraceMs`. That call
+   * then rejects with the reason why it was to be stopped, all others with that of the server's end.
+   *
+   * @default {the call rejects with `CallNotInterruptedError`, and the server goes on}
+   */
+  endUninterruptible?: (() => Promise<void>) | undefined;
+  /** Counts the calls; given to several backends, it counts them together. @default {one of its own} */
+  counters?: CallCounters | undefined;
+  /**
+   * Makes a span of each call; a `Tracer` of `@opentelemetry/api` is one. `false` makes none.
+   *
+   * @default {that of the application, when it has registered one with OpenTelemetry}
+   */
+  tracer?: CallTracer | false | undefined;
   /** Told once when the backend has ended, with the reason that later calls get; after `close` too. */
   onEnd?: ((reason: PythonHostError) => void) | undefined;
 }

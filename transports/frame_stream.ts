@@ -7,6 +7,7 @@
 import { ConnectionClosedError, PythonHostError } from "../core/errors.ts";
 import { type Frame, FrameDecoder } from "../core/frames.ts";
 import { Outbox } from "./outbox.ts";
+import type { Traffic } from "./wire.ts";
 
 /** What is needed of a connection; `Deno.Conn` is one. */
 export interface ByteStream {
@@ -27,14 +28,20 @@ export class FrameStream {
   readonly #stream: ByteStream;
   readonly #decoder: FrameDecoder;
   readonly #outbox: Outbox;
+  readonly #traffic: Traffic;
   #writing: Promise<void> | null = null;
   #writeError: unknown;
   #isClosed = false;
   #isBroken = false;
 
   /** Takes over an open connection. */
-  constructor(stream: ByteStream, maxFrameBytes: number) {
+  constructor(
+    stream: ByteStream,
+    maxFrameBytes: number,
+    traffic: Traffic = { bytesSent: 0, bytesReceived: 0 },
+  ) {
     this.#stream = stream;
+    this.#traffic = traffic;
     this.#decoder = new FrameDecoder(maxFrameBytes);
     this.#outbox = new Outbox(maxFrameBytes);
   }
@@ -105,6 +112,7 @@ export class FrameStream {
       });
     }
     if (count !== null) {
+      this.#traffic.bytesReceived += count;
       this.#decoder.advance(count);
       return true;
     }
@@ -125,6 +133,7 @@ export class FrameStream {
     try {
       while (!this.#outbox.isEmpty) {
         for (const chunk of this.#outbox.take()) {
+          this.#traffic.bytesSent += chunk.byteLength;
           for (let rest = chunk; rest.byteLength > 0;) {
             rest = rest.subarray(await this.#stream.write(rest));
           }

@@ -24,7 +24,7 @@ import {
 import { connectError, errorOfResponse, hasFrames, type HttpPlace, readFrames } from "./http_answers.ts";
 import { type Batch, encodeRequest, HttpLane, type OutgoingRequest } from "./http_lane.ts";
 import { errorFromPayload } from "./reply_errors.ts";
-import type { Wire, WireEvents, WireWelcome } from "./wire.ts";
+import type { Traffic, Wire, WireEvents, WireWelcome } from "./wire.ts";
 
 /** Where a server is reached. */
 export interface HttpTarget extends HttpPlace {
@@ -50,6 +50,8 @@ export class HttpWire implements Wire {
   /** Cancels of calls that are on their way: one that overtook its call would find nothing to cancel. */
   #heldCancels: OutgoingRequest[] = [];
   #events: WireEvents | null = null;
+  /** The bytes of bodies; what heads and the system add is not known here. */
+  #traffic: Traffic = { bytesSent: 0, bytesReceived: 0 };
   #target: HttpTarget | null = null;
   #client: Deno.HttpClient | null = null;
   #headers: Record<string, string> = {};
@@ -77,6 +79,7 @@ export class HttpWire implements Wire {
       const welcome = await this.#greet(target);
       signal.throwIfAborted();
       this.#headers[SESSION_HEADER] = welcome.session;
+      this.#traffic = events.traffic;
       this.#events = events;
       return welcome;
     } catch (error) {
@@ -148,6 +151,7 @@ export class HttpWire implements Wire {
   }
 
   #fetch(body: Uint8Array<ArrayBuffer>): Promise<Response> {
+    this.#traffic.bytesSent += body.byteLength;
     // Nobody else can take up these calls: when this connection breaks, they are to be stopped.
     return fetch(`${this.#target!.address}${FRAMES_PATH}?cancelOnDisconnect=1`, {
       method: "POST",
@@ -193,6 +197,7 @@ export class HttpWire implements Wire {
     const unanswered = new Set<number>();
     for (const { id, isAnswered } of batch.requests) if (isAnswered) unanswered.add(id);
     await readFrames(response, this.#maxFrameBytes, (frame) => {
+      this.#traffic.bytesReceived += sizeOf(frame);
       const message = parseMessage(frame);
       if (Array.isArray(message) && REPLY_KINDS.has(message[1])) unanswered.delete(message[0]);
       if (!this.#isEnded) this.#events!.message(message, frame.parts, lane);
@@ -245,6 +250,13 @@ export class HttpWire implements Wire {
     this.#client = null;
     this.#events!.ended(reason);
   }
+}
+
+/** Bytes of a frame but for its tables; text is taken as ASCII, to be counted without being encoded again. */
+function sizeOf({ json, parts }: Frame): number {
+  let size = json.length;
+  for (const part of parts) size += part.byteLength;
+  return size;
 }
 
 const REPLY_KINDS: ReadonlySet<unknown> = new Set(["ok", "tagged", "packed", "error"]);

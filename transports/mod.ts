@@ -13,5 +13,6 @@ export { PythonHostHttp, type PythonHostHttpOptions } from "./http.ts";
 export { PythonHostPipe, type PythonHostPipeOptions } from "./pipe.ts";
 export { PythonHostClient } from "./client.ts";
 export type { ClientOptions } from "./client_options.ts";
-export type { ExplainEnd } from "./call_table.ts";
+export type { CallSpan, CallTracer } from "./call_tracer.ts";
+export type { ExplainEnd } from "./ending.ts";
 export type { IncomingParts, Wire, WireEvents, WireWelcome } from "./wire.ts";

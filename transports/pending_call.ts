@@ -6,7 +6,8 @@
  *    │ abort or timeout                                      ▲
  *    ├─ not sent yet ── the reason ──────────────────────────┤
  *    └─ stopping (cancel sent) ── reply, or "queued" ── the reason
- *                              └─ grace time over ── CallNotInterruptedError ── abandoned: a late reply is let go
+ *                              └─ grace time over ─┬─ CallNotInterruptedError ── abandoned: a late reply is let go
+ *                                                  └─ or, where the owner asks for it, the server is ended ── the reason
  * ```
  *
  * @module
@@ -15,6 +16,7 @@
 import type { CallOptions } from "../core/backend.ts";
 import { CallNotInterruptedError, CallTimeoutError, PythonHostError } from "../core/errors.ts";
 import { JsonText, type Lane, type Operation, type RequestMessage } from "../core/protocol.ts";
+import type { CallSpan } from "./call_tracer.ts";
 import type { IncomingParts } from "./wire.ts";
 
 /** How a call was answered; `failed` means that there is no reply, and `value` makes the error. */
@@ -50,6 +52,10 @@ export class PendingCall {
   isSent = false;
   /** What stops it, when the caller asked for that. */
   stopper: Stopper | null = null;
+  /** When it was made, by the clock of `performance`; below zero for what is not counted. */
+  startedAt = -1;
+  /** Its span, in a program that traces. */
+  span: CallSpan | null = null;
   /** Handles to release once it no longer uses them. */
   releaseAfter: number[] | undefined;
   #resolve!: (call: PendingCall) => void;
@@ -98,6 +104,8 @@ export interface StopperHost {
   readonly interruptGraceMs: number;
   /** Asks the server to stop a call; tells `stopper` when the call will certainly not run. */
   sendCancel(call: PendingCall): void;
+  /** Ends the server under a call that did not stop, and with it all calls; undefined when nobody wants that. */
+  readonly endServer: (() => Promise<void>) | undefined;
   /** Settles a call that has no reply. */
   fail(call: PendingCall, makeError: () => unknown): void;
 }
@@ -153,13 +161,17 @@ export class Stopper implements EventListenerObject {
       return;
     }
     const graceMs = this.#host.interruptGraceMs;
-    this.#timer = setTimeout(() => {
-      this.#host.fail(
-        this.#call,
-        () => new CallNotInterruptedError(this.#call.action, graceMs, { cause: makeReason() }),
-      );
-    }, graceMs);
+    this.#timer = setTimeout(() => this.#giveUp(graceMs, makeReason), graceMs);
     this.#host.sendCancel(this.#call);
+  }
+
+  /** Python has not stopped the call. When the server can be ended, its end settles the call, with the reason. */
+  #giveUp(graceMs: number, makeReason: () => unknown): void {
+    const reject = (cause: unknown): void =>
+      this.#host.fail(this.#call, () => new CallNotInterruptedError(this.#call.action, graceMs, { cause }));
+    const ended = this.#host.endServer?.();
+    if (ended === undefined) reject(makeReason());
+    else ended.catch(reject);
   }
 }
 

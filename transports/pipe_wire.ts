@@ -56,7 +56,7 @@ export class PipeWire implements Wire {
       signal.throwIfAborted();
       const target = await this.#locate();
       const [connection, key] = await Promise.all([target.connect(), importToken(target.token)]);
-      this.#session = new FrameStream(connection, this.#maxFrameBytes);
+      this.#session = new FrameStream(connection, this.#maxFrameBytes, events.traffic);
       if (signal.aborted) this.#session.close();
       signal.throwIfAborted();
       const welcome = await shakeHands(this.#session, {
@@ -116,7 +116,8 @@ export class PipeWire implements Wire {
         connection.close();
         return;
       }
-      const control = this.#control = new FrameStream(connection, this.#maxFrameBytes);
+      const control = new FrameStream(connection, this.#maxFrameBytes, this.#events!.traffic);
+      this.#control = control;
       control.setBusy(false);
       await shakeHands(control, { lane: "control", session, key, endpoint: target.endpoint });
       this.#isControlOpen = true;

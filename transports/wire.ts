@@ -19,8 +19,18 @@ import type { Lane, RequestMessage } from "../core/protocol.ts";
 /** Binary parts that came with a message, each with a buffer of its own. */
 export type IncomingParts = readonly Uint8Array<ArrayBuffer>[];
 
+/** Where a wire counts its bytes. */
+export interface Traffic {
+  /** Bytes that went to the server. */
+  bytesSent: number;
+  /** Bytes that came from the server. */
+  bytesReceived: number;
+}
+
 /** What a wire tells its client. A wire calls none of these before `open` has resolved, nor after `ended`. */
 export interface WireEvents {
+  /** The bytes that it sent and received are added here. */
+  readonly traffic: Traffic;
   /** A message came: any JSON value, not yet checked. `lane` is where it came, and where an answer belongs. */
   message(message: unknown, parts: IncomingParts, lane: Lane): void;
   /** One request will have no reply, and the wire goes on: its own exchange failed. */

@@ -134,9 +134,9 @@ export class ScriptedServer implements AsyncDisposable {
         await this.#answer(received, lane);
       }
     } catch (error) {
-      if (!(error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted)) {
-        throw error;
-      }
+      // The client may close with something unread, which resets the connection.
+      const ends = [Deno.errors.BadResource, Deno.errors.Interrupted, Deno.errors.ConnectionReset];
+      if (!ends.some((end) => error instanceof end)) throw error;
     } finally {
       if (lane === undefined) conn.close();
       else lane.close();
