@@ -74,7 +74,9 @@ export function childEnvironment(options: ChildEnvironmentOptions): Record<strin
     const path = Object.keys(result).find((name) => name.toUpperCase() === "PATH") ?? "PATH";
     // Where PATH may not be read, the system's own programs must still be found, as they are without any PATH.
     const others = result[path] ?? (windows ? undefined : SYSTEM_PATH);
-    result[path] = others === undefined ? options.binPath : `${options.binPath}${windows ? ";" : ":"}${others}`;
+    result[path] = others === undefined
+      ? options.binPath
+      : `${options.binPath}${windows ? ";" : ":"}${others}`;
   }
   if (options.environmentPath !== undefined) result.VIRTUAL_ENV = options.environmentPath;
   return { ...result, ...options.env };
