@@ -137,8 +137,6 @@ export interface Io {
   link(from: string, to: string): Promise<void>;
   /** Copies a file. */
   copyFile(from: string, to: string): Promise<void>;
-  /** Sets permission bits. */
-  chmod(path: string, mode: number): Promise<void>;
   /** Forces a directory's entries to the disk, where the system can. */
   syncDirectory(path: string): Promise<void>;
   /** Asks a web server. */
@@ -228,7 +226,6 @@ export const denoIo: Io = {
   remove: (path: string, options?: { recursive?: boolean }): Promise<void> => Deno.remove(path, options),
   link: (from: string, to: string): Promise<void> => Deno.link(from, to),
   copyFile: (from: string, to: string): Promise<void> => Deno.copyFile(from, to),
-  chmod: (path: string, mode: number): Promise<void> => Deno.chmod(path, mode),
   syncDirectory: async (path: string): Promise<void> => {
     // Windows cannot open a directory as a file; its rename is durable by the journal.
     if (Deno.build.os === "windows") return;
