@@ -38,17 +38,12 @@ export async function withContext<T, R>(
   options: CallOptions = {},
 ): Promise<Awaited<R> | undefined> {
   const expression = toExpression(manager, "enter context");
-  const { backend } = expression;
-  const { signal: _signal, timeoutMs: _timeoutMs, result: _result, ...lasting } = {
-    ...expression.options,
-    ...options,
-  };
-  const { code, locals } = expression.code((code) => `${CONTEXTS}.enter(${code})`);
-  const [context, value] = await backend.evaluate<[PythonObjectHandle, unknown]>(code, locals, {
-    ...expression.options,
-    ...options,
-    result: "auto",
-  });
+  const { backend, options: inherited } = expression.root;
+  const all = { ...inherited, ...options };
+  const { signal: _signal, timeoutMs: _timeoutMs, result: _result, ...lasting } = all;
+  const entering = expression.applied("", (code) => `${CONTEXTS}.enter(${code})`);
+  const entered = await entering.run({ ...all, result: "auto" });
+  const [context, value] = entered as [PythonObjectHandle, unknown];
   // Leaving is never aborted: what was entered has to be left.
   const leave = (error: unknown) =>
     backend.callMethod<boolean>(context, "leave", [error], undefined, lasting);

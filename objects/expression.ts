@@ -16,7 +16,7 @@
 
 import type { CallOptions, PythonHostBackend } from "../core/backend.ts";
 import { PythonHostError } from "../core/errors.ts";
-import type { PythonObjectHandle } from "../core/handles.ts";
+import { PythonModuleHandle, type PythonObjectHandle } from "../core/handles.ts";
 import { PythonTuple } from "../core/values.ts";
 
 /** The property by which a proxy gives its expression. */
@@ -29,85 +29,120 @@ const MAX_STEPS = 200;
 // Beyond it arguments travel as one list, so that the number of different shapes stays small.
 const MAX_SPELLED_ARGUMENTS = 8;
 
-/** Writes the code of an expression; nested expressions are written by the same writer. */
-export type WriteCode = (writer: Writer) => string;
+/** Writes the code of something, given the code of what it is done to. */
+export type WriteCode = (code: string, writer: Writer) => string;
 
-/** What an expression does when it can be done by an operation of its own, without any code. */
-export type Shortcut =
-  | { readonly kind: "get"; readonly handle: PythonObjectHandle; readonly name: string }
-  | {
-    readonly kind: "call";
-    readonly handle: PythonObjectHandle;
-    readonly name: string;
-    readonly args: Arguments;
-  };
+/** Where expressions begin: an object, and how calls on it are made. */
+export interface Root {
+  /** Where they are run. */
+  readonly backend: PythonHostBackend;
+  /** The object. */
+  readonly handle: PythonObjectHandle;
+  /** The options with which they are run; undefined when all have their usual values, as mostly. */
+  readonly options: CallOptions | undefined;
+}
+
+/** The last step of an expression. A path is made anew for every use, so that a step is kept as small as it can be. */
+type Step =
+  | null
+  | string // an attribute
+  | readonly unknown[] // the arguments of a call
+  | { readonly name: string; readonly write: WriteCode };
 
 /** A Python expression that is not run yet. */
 export class Expression {
-  /** Where it is run. */
-  readonly backend: PythonHostBackend;
-  /** The options with which it is run. */
-  readonly options: CallOptions;
-  /** Its code. */
-  readonly write: WriteCode;
-  /** For people: `numpy.arange(…).sum`. */
-  readonly label: string;
-  /** How many expressions it is made of. */
-  readonly steps: number;
-  /** The object that the expression is, when it is nothing but that. */
-  readonly handle: PythonObjectHandle | undefined;
-  /** A cheaper way to run it. */
-  readonly shortcut: Shortcut | undefined;
+  /** Where it begins. */
+  readonly root: Root;
+  readonly #before: Expression | null;
+  readonly #step: Step;
+  readonly #steps: number;
 
-  private constructor(fields: Omit<Expression, "run" | "extend" | "code">) {
-    this.backend = fields.backend;
-    this.options = fields.options;
-    this.write = fields.write;
-    this.label = fields.label;
-    this.steps = fields.steps;
-    this.handle = fields.handle;
-    this.shortcut = fields.shortcut;
+  private constructor(root: Root, before: Expression | null, step: Step, steps: number) {
+    this.root = root;
+    this.#before = before;
+    this.#step = step;
+    this.#steps = steps;
   }
 
   /** The expression that is an object. */
-  static root(backend: PythonHostBackend, handle: PythonObjectHandle, options: CallOptions): Expression {
-    const label = "moduleName" in handle ? String(handle.moduleName) : handle.typeName;
-    const write = (writer: Writer) => writer.local(handle);
-    return new Expression({ backend, options, write, label, steps: 0, handle, shortcut: undefined });
+  static of(root: Root): Expression {
+    return new Expression(root, null, null, 0);
   }
 
-  /** The expression that comes behind this one; throws when it is longer than any should be. */
-  extend(label: string, write: WriteCode, shortcut?: Shortcut): Expression {
-    const { backend, options, steps } = this;
-    if (steps >= MAX_STEPS) {
+  /** The object that the expression is, when it is nothing but that. */
+  get handle(): PythonObjectHandle | undefined {
+    return this.#before === null ? this.root.handle : undefined;
+  }
+
+  /** For people: `numpy.arange(…).sum`. */
+  get label(): string {
+    if (this.#before === null) {
+      const { handle } = this.root;
+      return handle instanceof PythonModuleHandle ? handle.moduleName : handle.typeName;
+    }
+    const { label } = this.#before;
+    if (typeof this.#step === "string") return `${label}.${this.#step}`;
+    if (this.#step instanceof Array) return this.#step.length === 0 ? `${label}()` : `${label}(…)`;
+    return `${label} ${this.#step!.name}`;
+  }
+
+  /** Its attribute of that name. */
+  attribute(name: string): Expression {
+    return this.#extend(name);
+  }
+
+  /** What calling it gives. */
+  call(given: readonly unknown[]): Expression {
+    return this.#extend(given);
+  }
+
+  /** What something done to it gives; `name` is for people. */
+  applied(name: string, write: WriteCode): Expression {
+    return this.#extend({ name, write });
+  }
+
+  #extend(step: Step): Expression {
+    if (this.#steps >= MAX_STEPS) {
       throw new PythonHostError("limit", `Cannot add to a path of ${MAX_STEPS} steps`, {
         hint: "Take the object halfway by hold(), and go on from there.",
       });
     }
-    return new Expression({ backend, options, write, label, steps: steps + 1, handle: undefined, shortcut });
+    return new Expression(this.root, this, step, this.#steps + 1);
   }
 
   /** Runs it, in one call. */
-  run(options: CallOptions = {}): Promise<unknown> {
-    const all = { ...this.options, ...options };
-    const { backend, shortcut } = this;
-    if (shortcut?.kind === "get") return backend.getAttribute(shortcut.handle, shortcut.name, all);
-    if (shortcut?.kind === "call") {
-      const { handle, name, args: { positional, keywords } } = shortcut;
-      return backend.callMethod(handle, name, positional, keywords, all);
+  run(given?: CallOptions): Promise<unknown> {
+    const { backend, handle } = this.root;
+    const options = given === undefined ? this.root.options : { ...this.root.options, ...given };
+    const step = this.#step;
+    // One attribute, or one call of one, is an operation of its own, which needs no code.
+    if (this.#steps === 1 && typeof step === "string") return backend.getAttribute(handle, step, options);
+    if (this.#steps === 2 && step instanceof Array && typeof this.#before!.#step === "string") {
+      const { positional, keywords, hasCode } = splitArguments(step);
+      if (!hasCode) return backend.callMethod(handle, this.#before!.#step, positional, keywords, options);
     }
-    const { code, locals } = this.code();
-    return backend.evaluate(code, locals, all);
+    const writer = new Writer();
+    return backend.evaluate(this.write(writer), writer.locals, options);
   }
 
-  /** Its code and locals. `statement` is put around the code, and may name further values. */
-  code(statement: (code: string, writer: Writer) => string = (code) => code): {
-    code: string;
-    locals: Record<string, unknown>;
-  } {
+  /** Runs code that is put around it. The result travels by value if it can. */
+  async runIn(around: WriteCode): Promise<unknown> {
     const writer = new Writer();
-    const code = statement(this.write(writer), writer);
-    return { code, locals: writer.locals };
+    const code = around(this.write(writer), writer);
+    return await this.root.backend.evaluate(code, writer.locals, { ...this.root.options, result: "auto" });
+  }
+
+  /** Its code. */
+  write(writer: Writer): string {
+    if (this.#before === null) return writer.local(this.root.handle);
+    const code = this.#before.write(writer);
+    const step = this.#step;
+    if (typeof step === "string") {
+      return isPythonName(step) ? code + "." + step : `${BUILTINS}.getattr(${code},${writer.local(step)})`;
+    }
+    return step instanceof Array
+      ? `${code}(${writer.arguments(splitArguments(step))})`
+      : step!.write(code, writer);
   }
 }
 
@@ -168,30 +203,49 @@ export interface Arguments {
   readonly positional: readonly unknown[];
   /** By keyword. */
   readonly keywords: Readonly<Record<string, unknown>> | undefined;
+  /** Whether one of them is written as code: a path, a slice, an ellipsis. */
+  readonly hasCode: boolean;
 }
 
-/** Takes the keywords off the end of what a function was called with. */
+/** Tells the kinds of what a function was called with apart. */
 export function splitArguments(given: readonly unknown[]): Arguments {
-  const last = given.at(-1);
-  const positional = last instanceof Keywords ? given.slice(0, -1) : given;
-  const misplaced = positional.findIndex((argument) => argument instanceof Keywords);
-  if (misplaced !== -1) {
-    throw new PythonHostError(
-      "argument",
-      `Cannot call with kw() as argument ${misplaced + 1} of ${given.length}: it must be the last`,
-    );
+  let keywords: Readonly<Record<string, unknown>> | undefined;
+  let hasCode = false;
+  const last = given.length - 1;
+  for (let i = 0; i <= last; i++) {
+    const argument = given[i];
+    if (argument instanceof Keywords) {
+      if (i < last) {
+        throw new PythonHostError(
+          "argument",
+          `Cannot call with kw() as argument ${i + 1} of ${given.length}: it must be the last`,
+        );
+      }
+      keywords = argument.values;
+      for (const name in keywords) hasCode ||= isCode(keywords[name]);
+    } else {
+      hasCode ||= isCode(argument);
+    }
   }
-  return { positional, keywords: last instanceof Keywords ? last.values : undefined };
-}
-
-/** Whether all arguments are values: none is an expression to be written into the code. */
-export function areValues({ positional, keywords }: Arguments): boolean {
-  return !positional.some(isCode) && (keywords === undefined || !Object.values(keywords).some(isCode));
+  return { positional: keywords === undefined ? given : given.slice(0, last), keywords, hasCode };
 }
 
 function isCode(value: unknown): boolean {
-  return value instanceof PythonSlice || value === ellipsis || (expressionOf(value)?.steps ?? 0) > 0;
+  switch (typeof value) {
+    case "function": {
+      const expression = expressionOf(value);
+      return expression !== undefined && expression.handle === undefined;
+    }
+    case "symbol":
+      return value === ellipsis;
+    case "object":
+      return value instanceof PythonSlice;
+    default:
+      return false;
+  }
 }
+
+const LOCAL_NAMES: readonly string[] = Array.from({ length: 32 }, (_, i) => `_${i}`);
 
 /** Collects the locals while code is written. */
 export class Writer {
@@ -201,7 +255,8 @@ export class Writer {
 
   /** A name for a value. */
   local(value: unknown): string {
-    const name = `_${this.#count++}`;
+    const count = this.#count++;
+    const name = LOCAL_NAMES[count] ?? `_${count}`;
     this.locals[name] = value;
     return name;
   }
@@ -232,12 +287,15 @@ export class Writer {
   }
 
   /** The code of arguments, without the parentheses. */
-  arguments({ positional, keywords }: Arguments): string {
-    const pieces = positional.length > MAX_SPELLED_ARGUMENTS && !positional.some(isCode)
-      ? [`*${this.local(positional)}`]
-      : positional.map((value) => this.value(value));
-    if (keywords !== undefined) pieces.push(...this.#keywords(keywords));
-    return pieces.join(",");
+  arguments({ positional, keywords, hasCode }: Arguments): string {
+    let code = "";
+    if (positional.length > MAX_SPELLED_ARGUMENTS && !hasCode) {
+      code = `*${this.local(positional)}`;
+    } else {
+      for (const value of positional) code += code === "" ? this.value(value) : `,${this.value(value)}`;
+    }
+    if (keywords === undefined) return code;
+    return [...(code === "" ? [] : [code]), ...this.#keywords(keywords)].join(",");
   }
 
   #keywords(keywords: Readonly<Record<string, unknown>>): string[] {
@@ -264,5 +322,14 @@ const PYTHON_KEYWORDS: ReadonlySet<string> = new Set(
  * very spelling would not be found.
  */
 export function isPythonName(name: string): boolean {
-  return /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && !PYTHON_KEYWORDS.has(name);
+  let known = knownNames.get(name);
+  if (known === undefined) {
+    known = /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && !PYTHON_KEYWORDS.has(name);
+    if (knownNames.size < MAX_KNOWN_NAMES) knownNames.set(name, known);
+  }
+  return known;
 }
+
+// A program uses few names, and each many times.
+const MAX_KNOWN_NAMES = 4096;
+const knownNames = new Map<string, boolean>();

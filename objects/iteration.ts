@@ -46,7 +46,7 @@ export function iterateExpression<T>(
       `Cannot iterate: batchSize must be an integer of at least 1, current value is ${batchSize}`,
     );
   }
-  const { result: _result, ...inherited } = expression.options;
+  const { result: _result, ...inherited } = expression.root.options ?? {};
   return iterateInBatches(expression, { batchSize, call: { ...inherited, ...callOptions }, wrap });
 }
 
@@ -60,10 +60,10 @@ async function* iterateInBatches<T>(
   expression: Expression,
   settings: Settings,
 ): AsyncGenerator<T, void, void> {
-  const { backend } = expression;
+  const { backend } = expression.root;
   const { batchSize, call, wrap } = settings;
-  const { code, locals } = expression.code((code) => `${ITERATION}.begin(${code})`);
-  const iteration = await backend.evaluate<PythonObjectHandle>(code, locals, { ...call, result: "handle" });
+  const beginning = expression.applied("", (code) => `${ITERATION}.begin(${code})`);
+  const iteration = await beginning.run({ ...call, result: "handle" }) as PythonObjectHandle;
   const take = (most: number): Promise<Batch> =>
     backend.callMethod<Batch>(iteration, "take", [most], undefined, call);
   let next: Promise<Batch> | undefined;

@@ -40,4 +40,16 @@ export type {
   PythonResult,
   Untyped,
 } from "./proxy_types.ts";
+export { forNotebook } from "./notebook.ts";
 export { type HeldHandle, type LeakReport, PythonScope, scope, type ScopeOptions } from "./scope.ts";
+export {
+  type Completions,
+  type HistoryEntry,
+  type Inspection,
+  type NameKind,
+  openSession,
+  PythonSession,
+  type SessionOptions,
+  type ShowOptions,
+  type VariableInfo,
+} from "./sessions.ts";

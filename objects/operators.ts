@@ -8,8 +8,8 @@
  */
 
 import type { PythonObjectHandle } from "../core/handles.ts";
-import { BUILTINS, type Expression, isPythonName, type Writer } from "./expression.ts";
-import { attributeOf, proxyOf, toExpression } from "./proxy.ts";
+import { BUILTINS, isPythonName, type WriteCode } from "./expression.ts";
+import { proxyOf, toExpression } from "./proxy.ts";
 import type { PythonPath, PythonProxy } from "./proxy_types.ts";
 
 /** Anything that stands for a Python object, or leads to one. */
@@ -17,50 +17,41 @@ export type PythonOperand<T = unknown> = PythonProxy<T> | PythonPath<T> | Python
 
 /** `object[key]`; several keys are one tuple, as in `object[1:3, 0]`. */
 export function item<T = unknown>(object: PythonOperand, ...keys: readonly unknown[]): PythonPath<T> {
-  const expression = toExpression(object, "take item");
   return proxyOf(
-    expression.extend(
-      `${expression.label}[…]`,
-      (writer) => `${expression.write(writer)}[${writer.keys(keys)}]`,
-    ),
+    toExpression(object, "take item").applied("[…]", (code, writer) => `${code}[${writer.keys(keys)}]`),
   );
 }
 
 /** `object[key] = value`; several keys are given as a `PythonTuple`. */
 export async function setItem(object: PythonOperand, key: unknown, value: unknown): Promise<void> {
-  await execute(
-    toExpression(object, "set item"),
-    (code, writer) => `${code}[${writer.keys([key])}] = ${writer.value(value)}`,
+  await toExpression(object, "set item").runIn((code, writer) =>
+    `${code}[${writer.keys([key])}] = ${writer.value(value)}`
   );
 }
 
 /** `del object[key]`; several keys are given as a `PythonTuple`. */
 export async function deleteItem(object: PythonOperand, key: unknown): Promise<void> {
-  await execute(toExpression(object, "delete item"), (code, writer) => `del ${code}[${writer.keys([key])}]`);
+  await toExpression(object, "delete item").runIn((code, writer) => `del ${code}[${writer.keys([key])}]`);
 }
 
 /** `object.name`, for the one name that a path cannot have as a member of its own, `then`, and for computed names. */
 export function attribute<T = unknown>(object: PythonOperand, name: string): PythonPath<T> {
-  return proxyOf(attributeOf(toExpression(object, `get attribute "${name}"`), name));
+  return proxyOf(toExpression(object, `get attribute "${name}"`).attribute(name));
 }
 
 /** `object.name = value`. */
 export async function setAttribute(object: PythonOperand, name: string, value: unknown): Promise<void> {
-  await execute(
-    toExpression(object, `set attribute "${name}"`),
-    (code, writer) =>
-      isPythonName(name)
-        ? `${code}.${name} = ${writer.value(value)}`
-        : `${BUILTINS}.setattr(${code},${writer.local(name)},${writer.value(value)})`,
+  await toExpression(object, `set attribute "${name}"`).runIn((code, writer) =>
+    isPythonName(name)
+      ? `${code}.${name} = ${writer.value(value)}`
+      : `${BUILTINS}.setattr(${code},${writer.local(name)},${writer.value(value)})`
   );
 }
 
 /** `del object.name`. */
 export async function deleteAttribute(object: PythonOperand, name: string): Promise<void> {
-  await execute(
-    toExpression(object, `delete attribute "${name}"`),
-    (code, writer) =>
-      isPythonName(name) ? `del ${code}.${name}` : `${BUILTINS}.delattr(${code},${writer.local(name)})`,
+  await toExpression(object, `delete attribute "${name}"`).runIn((code, writer) =>
+    isPythonName(name) ? `del ${code}.${name}` : `${BUILTINS}.delattr(${code},${writer.local(name)})`
   );
 }
 
@@ -183,22 +174,10 @@ function binary<T>(a: PythonOperand, operator: string, b: unknown): PythonPath<T
   return suffix(a, operator, (code, writer) => `(${code} ${operator} ${writer.value(b)})`);
 }
 
-type Around = (code: string, writer: Writer) => string;
-
-function suffix<T>(object: PythonOperand, name: string, around: Around): PythonPath<T> {
-  const expression = toExpression(object, `use "${name}"`);
-  return proxyOf(
-    expression.extend(`(${name} ${expression.label})`, (writer) => around(expression.write(writer), writer)),
-  );
+function suffix<T>(object: PythonOperand, name: string, around: WriteCode): PythonPath<T> {
+  return proxyOf(toExpression(object, `use "${name}"`).applied(name, around));
 }
 
-async function evaluated(object: PythonOperand, name: string, around: Around): Promise<unknown> {
-  const expression = toExpression(object, `use "${name}"`);
-  const { code, locals } = expression.code(around);
-  return await expression.backend.evaluate(code, locals, { ...expression.options, result: "auto" });
-}
-
-async function execute(expression: Expression, statement: Around): Promise<void> {
-  const { code, locals } = expression.code(statement);
-  await expression.backend.evaluate(code, locals, { ...expression.options, result: "auto" });
+async function evaluated(object: PythonOperand, name: string, around: WriteCode): Promise<unknown> {
+  return await toExpression(object, `use "${name}"`).runIn(around);
 }

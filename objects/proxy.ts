@@ -16,15 +16,7 @@ import type { CallOptions, PythonHostBackend } from "../core/backend.ts";
 import { PythonHostError } from "../core/errors.ts";
 import { PythonObjectHandle } from "../core/handles.ts";
 import { pythonValue } from "../core/values.ts";
-import {
-  areValues,
-  BUILTINS,
-  EXPRESSION,
-  Expression,
-  expressionOf,
-  isPythonName,
-  splitArguments,
-} from "./expression.ts";
+import { EXPRESSION, Expression, expressionOf } from "./expression.ts";
 import { iterateExpression } from "./iteration.ts";
 import type { PythonPath, PythonProxy } from "./proxy_types.ts";
 
@@ -58,8 +50,12 @@ export function proxy<T = unknown>(
         : HOLD_HINT,
     });
   }
-  const inherited = { ...known?.options, ...callOptions };
-  return proxyOf(Expression.root(backend ?? known?.backend ?? object.backend, object, inherited));
+  const inherited = known?.root.options;
+  return proxyOf(Expression.of({
+    backend: backend ?? known?.root.backend ?? object.backend,
+    handle: object,
+    options: Object.keys(callOptions).length === 0 ? inherited : { ...inherited, ...callOptions },
+  }));
 }
 
 const HOLD_HINT = "It is a path that was not run yet: await it, or keep its result in Python by hold().";
@@ -82,7 +78,7 @@ export function isProxy(value: unknown): value is PythonProxy | PythonPath {
 /** Goes a path with options of its own: `run(model.fit(data), { signal })`. */
 export async function run<T>(
   path: PythonPath<T>,
-  options: CallOptions = {},
+  options?: CallOptions,
 ): Promise<unknown extends T ? unknown : Awaited<PythonPath<T>>> {
   return await runExpression(toExpression(path, "run"), options) as Awaited<PythonPath<T>>;
 }
@@ -96,7 +92,9 @@ export async function hold<T>(path: PythonPath<T>, options: CallOptions = {}): P
 
 /** The expression of a proxy or path; throws for any other value. */
 export function toExpression(value: unknown, action: string): Expression {
-  if (value instanceof PythonObjectHandle) return Expression.root(value.backend, value, {});
+  if (value instanceof PythonObjectHandle) {
+    return Expression.of({ backend: value.backend, handle: value, options: undefined });
+  }
   const expression = expressionOf(value);
   if (expression !== undefined) return expression;
   throw new PythonHostError("argument", `Cannot ${action}: the value is neither a proxy nor a path`);
@@ -104,7 +102,10 @@ export function toExpression(value: unknown, action: string): Expression {
 
 /** A proxy or path of an expression. */
 export function proxyOf<T>(expression: Expression): T {
-  return new Proxy(TARGET, new Handler(expression)) as T;
+  return new Proxy(
+    expression.handle === undefined ? PATH : targetOf(expression),
+    new Handler(expression),
+  ) as T;
 }
 
 /** Runs an expression; a result that is a handle is given as a proxy. */
@@ -112,37 +113,34 @@ export async function runExpression(expression: Expression, options?: CallOption
   return wrapResult(expression, await expression.run(options));
 }
 
-/** A handle as a proxy, any other result as it is. */
-export function wrapResult({ backend, options }: Expression, result: unknown): unknown {
-  return result instanceof PythonObjectHandle ? proxyOf(Expression.root(backend, result, options)) : result;
+/** A handle as a proxy that is used as the expression is, any other result as it is. */
+export function wrapResult({ root: { backend, options } }: Expression, result: unknown): unknown {
+  if (!(result instanceof PythonObjectHandle)) return result;
+  return proxyOf(Expression.of({ backend, handle: result, options }));
 }
 
-/** The attribute of that name, also of one that a proxy cannot have itself: `then`. */
-export function attributeOf(expression: Expression, name: string): Expression {
-  const { handle } = expression;
-  const label = `${expression.label}.${name}`;
-  const write = isPythonName(name)
-    ? (writer: Parameters<typeof expression.write>[0]) => `${expression.write(writer)}.${name}`
-    : (writer: Parameters<typeof expression.write>[0]) =>
-      `${BUILTINS}.getattr(${expression.write(writer)},${writer.local(name)})`;
-  return expression.extend(label, write, handle === undefined ? undefined : { kind: "get", handle, name });
+const CUSTOM_INSPECT: unique symbol = Symbol.for("Deno.customInspect") as never;
+
+// What stands behind a proxy is a function, so that it can be called. A console looks at it, past the handler.
+interface Target {
+  (): void;
+  [CUSTOM_INSPECT]: () => string;
 }
 
-/** The result of calling it. */
-export function callOf(expression: Expression, given: readonly unknown[]): Expression {
-  const args = splitArguments(given);
-  const { shortcut, label } = expression;
-  return expression.extend(
-    given.length === 0 ? `${label}()` : `${label}(…)`,
-    (writer) => `${expression.write(writer)}(${writer.arguments(args)})`,
-    shortcut?.kind === "get" && areValues(args) ? { ...shortcut, kind: "call", args } : undefined,
-  );
+// All paths share one: they are many and short-lived, and one that reaches a console was not awaited.
+const PATH: Target = makeTarget(() => "[PythonPath, not awaited]");
+
+function targetOf(expression: Expression): Target {
+  return makeTarget(() => describe(expression));
 }
 
-// What stands behind every proxy: a function, so that it can be called. Nothing is ever read from it.
-const TARGET = function () {};
+function makeTarget(inspect: () => string): Target {
+  return Object.assign(() => {}, { [CUSTOM_INSPECT]: inspect });
+}
 
-type Target = typeof TARGET;
+function describe({ handle, label }: Expression): string {
+  return handle === undefined ? `[PythonPath ${label}]` : `[PythonProxy ${handle.id}: ${label}]`;
+}
 
 class Handler implements ProxyHandler<Target> {
   readonly #expression: Expression;
@@ -154,14 +152,17 @@ class Handler implements ProxyHandler<Target> {
   get(_target: Target, key: string | symbol): unknown {
     const expression = this.#expression;
     if (typeof key === "symbol") return this.#symbol(key);
-    if (key !== "then") return proxyOf(attributeOf(expression, key));
+    if (key !== "then") return proxyOf(expression.attribute(key));
     if (expression.handle !== undefined) return undefined;
     return (resolve?: (value: unknown) => unknown, reject?: (reason: unknown) => unknown) =>
-      runExpression(expression).then(resolve, reject);
+      expression.run().then((result) => {
+        const value = wrapResult(expression, result);
+        return resolve == null ? value : resolve(value);
+      }, reject);
   }
 
   apply(_target: Target, _self: unknown, given: unknown[]): unknown {
-    return proxyOf(callOf(this.#expression, given));
+    return proxyOf(this.#expression.call(given));
   }
 
   has(target: Target, key: string | symbol): boolean {
@@ -204,9 +205,6 @@ class Handler implements ProxyHandler<Target> {
         return expression.handle === undefined ? undefined : () => expression.handle!.dispose();
       case Symbol.toPrimitive:
         return (hint: string) => this.#primitive(hint);
-      case DENO_INSPECT:
-      case NODE_INSPECT:
-        return () => this.#describe();
       default:
         return undefined;
     }
@@ -222,17 +220,8 @@ class Handler implements ProxyHandler<Target> {
   }
 
   #primitive(hint: string): string {
-    if (hint === "string") return this.#describe();
-    throw new TypeError(
-      `Cannot compute with ${this.#describe()} in JavaScript: await it, or use op.add() and its like`,
-    );
-  }
-
-  #describe(): string {
-    const { handle, label } = this.#expression;
-    return handle === undefined ? `[PythonPath ${label}]` : `[PythonProxy ${handle.id}: ${label}]`;
+    const text = describe(this.#expression);
+    if (hint === "string") return text;
+    throw new TypeError(`Cannot compute with ${text} in JavaScript: await it, or use op.add() and its like`);
   }
 }
-
-const DENO_INSPECT: unique symbol = Symbol.for("Deno.customInspect") as never;
-const NODE_INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;

@@ -27,6 +27,7 @@ import { inputHandlerOf } from "./call_events.ts";
 import { CallTable } from "./call_table.ts";
 import { type CallbackArguments, Callbacks, type WaitingCall } from "./callbacks.ts";
 import { ClientHandles } from "./client_handles.ts";
+import { evaluateArguments } from "./locals.ts";
 import { type ClientOptions, interruptGraceMsOf } from "./client_options.ts";
 import { isPlain } from "./plain.ts";
 import type { PendingCall } from "./pending_call.ts";
@@ -147,8 +148,8 @@ export abstract class PythonHostClient implements PythonHostBackend {
 
   /** Runs Python code and gives the value of its last expression. */
   async evaluate<T = unknown>(code: string, locals?: KeywordArguments, options?: CallOptions): Promise<T> {
-    const args = locals === undefined ? [code] : [code, locals];
-    return this.#valueOf(await this.#request("evaluate", args, options)) as T;
+    const { args, handles } = evaluateArguments(code, locals, this.#idOf);
+    return this.#valueOf(await this.#request("evaluate", args, options, handles)) as T;
   }
 
   /** Gives an array-like object as one row of 32-bit floats. */
@@ -222,16 +223,22 @@ export abstract class PythonHostClient implements PythonHostBackend {
     return this.#valueOf(await this.#calls.request(operation, args, { options, lane: "control" }));
   }
 
-  /** Encodes and sends; throws what keeps the call from being made. `target` is the object that it works on. */
+  readonly #idOf = (handle: PythonObjectHandle): number => this.#handles.idOf(handle);
+
+  /** Encodes and sends; throws what keeps the call from being made. `target` is the object or objects that it works on. */
   #request(
     operation: Operation,
     args: readonly unknown[],
     options: CallOptions = NO_OPTIONS,
-    target?: number | string,
+    target?: number | string | readonly number[],
   ): Promise<PendingCall> {
     // Before the arguments are encoded: a call that is not made must register no function.
     options.signal?.throwIfAborted();
-    this.#usedHandles = typeof target === "number" ? [target] : undefined;
+    this.#usedHandles = typeof target === "number"
+      ? [target]
+      : target instanceof Array
+      ? [...target]
+      : undefined;
     const parent = this.#callbacks.current();
     let parts = NO_PARTS;
     let row: RequestArguments = args;

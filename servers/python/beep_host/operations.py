@@ -85,10 +85,14 @@ class _Pending:
         return self.coroutine.__await__()
 
 
-def evaluate(call: object, code: str, local_values: dict | None = None) -> object:
-    """Runs code in the session's namespace."""
+def evaluate(call: object, code: str, local_values: dict | None = None, handles: dict | None = None) -> object:
+    """Runs code in the session's namespace; `handles` are locals that are objects, by their numbers."""
     if type(code) is not str:
         raise ArgumentError(f"Cannot evaluate code: it must be a string, not {type(code).__name__}")
+    if handles:
+        held = call.session.handles
+        objects = {name: held.get(number) for name, number in handles.items()}
+        local_values = {**objects, **local_values} if local_values else objects
     if not local_values:
         program = compile_program(code)
         if program.is_async:

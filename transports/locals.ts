@@ -1,0 +1,42 @@
+/**
+ * The arguments of `evaluate`: handles travel as numbers beside the values, which then mostly need no tags.
+ *
+ * ```text
+ * { _0: <handle 7>, _1: 2 }  ──►  [code, { _1: 2 }, { _0: 7 }]
+ * ```
+ *
+ * @module
+ */
+
+import type { KeywordArguments } from "../core/backend.ts";
+import { PythonObjectHandle } from "../core/handles.ts";
+
+/** The arguments of one `evaluate`. */
+export interface EvaluateArguments {
+  /** The row of them. */
+  readonly args: readonly unknown[];
+  /** The handles that are locals by themselves; undefined when there are none. */
+  readonly handles: readonly number[] | undefined;
+}
+
+/** Takes the handles out of the locals. `idOf` throws for a handle that cannot be used. */
+export function evaluateArguments(
+  code: string,
+  locals: KeywordArguments | undefined,
+  idOf: (handle: PythonObjectHandle) => number,
+): EvaluateArguments {
+  if (locals === undefined) return { args: [code], handles: undefined };
+  let held: Record<string, number> | undefined;
+  const handles: number[] = [];
+  for (const name in locals) {
+    const value = locals[name];
+    if (!(value instanceof PythonObjectHandle)) continue;
+    const id = idOf(value);
+    (held ??= {})[name] = id;
+    handles.push(id);
+  }
+  if (held === undefined) return { args: [code, locals], handles: undefined };
+  const values: Record<string, unknown> = {};
+  for (const name in locals) if (!(name in held)) values[name] = locals[name];
+  return { args: [code, values, held], handles };
+}
