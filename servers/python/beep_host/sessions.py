@@ -224,11 +224,23 @@ class Client:
         except Exception as error:
             call.fail(error)
             return call
-        if "concurrent" in call.options:
+        if "concurrent" in call.options or self._is_waited_for_elsewhere(call):
             self.server.pool.run(call)
         else:
             call.session.submit(call)
         return call
+
+    def _is_waited_for_elsewhere(self, call: Call) -> bool:
+        """Whether a function made this call for which a coroutine or a thread waits, and not the session's own thread:
+        that one may be waiting for them, so the call must not wait for it."""
+        parent = call.options.get("parent")
+        if parent is None:
+            return False
+        waiter = call.session.waiter
+        return waiter is None or not any(
+            invocation.call is not None and invocation.call.id == parent and invocation.wake == waiter.wake
+            for invocation in list(self.invocations.values())
+        )
 
     def admit(self, call: Call) -> None:
         """Enters a call that has been read; refuses it when too many are in flight or it was cancelled already."""
