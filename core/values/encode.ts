@@ -13,7 +13,10 @@ import { bytesOf, PythonArray } from "./array.ts";
 import { type EncodeContext, type EncodedValue, pythonValue } from "./context.ts";
 import { converterToPython } from "./converters.ts";
 import { ITERATOR_CLASS, iteratorOf } from "./iterators.ts";
+import { NOT_PLAIN, PlainEncoder } from "./plain.ts";
+import { MAX_PARTS, MIN_ROWS, rowsTag, type Seen } from "./rows.ts";
 import { TemporalRangeError, temporalTag } from "./temporal.ts";
+import { isPlainNumber } from "./text.ts";
 import {
   PythonComplex,
   PythonDataclass,
@@ -27,7 +30,6 @@ import {
 
 /** The most levels of containers that a value may have; Python's own recursion limit leaves room for more. */
 export const MAX_DEPTH = 200;
-const NO_PARTS: readonly Uint8Array<ArrayBuffer>[] = [];
 
 /**
  * A value as JSON and parts.
@@ -41,48 +43,14 @@ export function encodeValue(
   options: { readonly skip?: number } = {},
 ): EncodedValue {
   const skip = options.skip ?? 0;
-  if (isPlain(value, MAX_DEPTH + skip, new Set())) {
-    return { json: JSON.stringify(value), parts: NO_PARTS, tagged: false };
+  const plain = new PlainEncoder();
+  const encoded = plain.encode(value, MAX_DEPTH + skip);
+  if (encoded !== NOT_PLAIN) {
+    return { json: JSON.stringify(encoded), parts: plain.parts, tagged: plain.hasRows };
   }
   const writer = new Writer(context, skip);
   const json = writer.write(value);
   return { json, parts: writer.parts, tagged: writer.tagged };
-}
-
-/** Whether `JSON.stringify` gives exactly what Python's JSON reader turns into the same value. */
-function isPlain(value: unknown, depth: number, seen: Set<object>): boolean {
-  switch (typeof value) {
-    case "string":
-    case "boolean":
-      return true;
-    case "number":
-      return isPlainNumber(value);
-    case "object":
-      break;
-    default:
-      return false;
-  }
-  if (value === null) return true;
-  if (depth === 0) return false;
-  if (Array.isArray(value)) {
-    if (Object.getPrototypeOf(value) !== Array.prototype || seen.has(value)) return false;
-    seen.add(value);
-    for (let i = 0; i < value.length; i++) if (!isPlain(value[i], depth - 1, seen)) return false;
-    return true;
-  }
-  if (Object.getPrototypeOf(value) !== Object.prototype || seen.has(value)) return false;
-  seen.add(value);
-  for (const key of Object.keys(value)) {
-    if (key === "$" || !isPlain((value as Record<string, unknown>)[key], depth - 1, seen)) return false;
-  }
-  return Object.getOwnPropertySymbols(value).length === 0;
-}
-
-function isPlainNumber(value: number): boolean {
-  // A float that JSON would spell like an integer, and what JSON cannot spell.
-  return Number.isInteger(value)
-    ? Number.isSafeInteger(value) && !Object.is(value, -0)
-    : Number.isFinite(value);
 }
 
 class Writer {
@@ -92,6 +60,11 @@ class Writer {
   readonly #skip: number;
   /** The containers that have opened, with their numbers. */
   readonly #opened = new Map<object, number>();
+  readonly #seen: Seen = {
+    has: (value) => this.#opened.has(value),
+    add: (value) => this.#opened.set(value, this.#opened.size),
+    delete: (value) => this.#opened.delete(value),
+  };
   readonly #partNumbers = new Map<object, number>();
   readonly #steps: string[] = [];
 
@@ -143,7 +116,7 @@ class Writer {
   #writeArray(value: unknown[]): string {
     const prototype = Object.getPrototypeOf(value);
     this.#open(value);
-    if (prototype === Array.prototype) return this.#items(value);
+    if (prototype === Array.prototype) return this.#rows(value) ?? this.#items(value);
     if (value instanceof PythonNamedTuple) {
       const { module, name } = value.type;
       const fields = JSON.stringify([module, name, value.fields]).slice(0, -1);
@@ -152,6 +125,13 @@ class Writer {
     if (value instanceof PythonTuple) return this.#tagged(`"tuple",${this.#items(value)}`);
     if (isForeignArrayPrototype(prototype)) return this.#items(value);
     throw this.#noImage(value);
+  }
+
+  #rows(value: readonly unknown[]): string | undefined {
+    if (value.length < MIN_ROWS || this.#steps.length + 1 >= MAX_DEPTH + this.#skip) return undefined;
+    const tag = rowsTag(value, this.#seen, this.parts);
+    if (tag !== undefined) this.tagged = true;
+    return tag && JSON.stringify(tag);
   }
 
   #items(items: readonly unknown[]): string {
@@ -210,7 +190,9 @@ class Writer {
     this.#open(identity);
     const { dtype, shape, data } = value.toContiguous();
     return this.#tagged(
-      `"array",${JSON.stringify(dtype)},${JSON.stringify(shape)},${this.#part(value.data, data)}`,
+      `"array",${JSON.stringify(dtype)},${JSON.stringify(shape)},${
+        JSON.stringify(this.#part(value.data, data))
+      }`,
     );
   }
 
@@ -294,11 +276,13 @@ class Writer {
     this.#opened.set(value, this.#opened.size);
   }
 
-  #part(identity: object, view: ArrayBufferView): number {
+  /** The number of a part, or base64 where a frame has no room for more parts. */
+  #part(identity: object, view: ArrayBufferView): number | string {
     const known = this.#partNumbers.get(identity);
     if (known !== undefined) return known;
     this.#refuseDetached(view.buffer);
     const bytes = bytesOf(view);
+    if (this.parts.length >= MAX_PARTS) return bytes.toBase64();
     // What other threads can change is taken as it is now; no socket takes it as it is.
     this.parts.push(view.buffer instanceof ArrayBuffer ? bytes : new Uint8Array(bytes));
     this.#partNumbers.set(identity, this.parts.length - 1);

@@ -1,5 +1,5 @@
 /**
- * Strings as bytes that may hold lone surrogates (WTF-8), as Python writes them.
+ * Text of the wire: strings as bytes that may hold lone surrogates (WTF-8), as Python writes them, and numbers as JSON.
  *
  * @module
  */
@@ -36,4 +36,12 @@ function decodePiece(bytes: Uint8Array, from: number, to: number): string {
   } catch (cause) {
     throw new RangeError("a string is not UTF-8", { cause });
   }
+}
+
+/** Whether JSON spells the number so that Python reads the same type and value. */
+export function isPlainNumber(value: number): boolean {
+  // A float that JSON would spell like an integer, and what JSON cannot spell.
+  return Number.isInteger(value)
+    ? Number.isSafeInteger(value) && !Object.is(value, -0)
+    : Number.isFinite(value);
 }

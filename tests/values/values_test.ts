@@ -11,6 +11,7 @@ import {
 import { ValueConversionError } from "../../core/errors.ts";
 import { PythonArray, PythonTuple, pythonValue, registerConverter } from "../../core/values.ts";
 import { Codec, testPython } from "./codec.ts";
+import { describe } from "./describe.ts";
 
 Deno.test("a detached buffer is refused with the path to it", () => {
   const bytes = new Uint8Array(8);
@@ -96,6 +97,72 @@ Deno.test("a string of two surrogates that JavaScript would join becomes a handl
     assertEquals(error.path, "$.a[0]");
   }
   assertEquals(await codec.evaluate("'pair: ' + chr(0xd55c) * 5000"), "pair: " + "\ud55c".repeat(5000));
+});
+
+Deno.test("long lists of records arrive as the same list of dicts", async () => {
+  await using codec = new Codec(testPython());
+  const rows = (make: (i: number) => Record<string, unknown>, count = 60) =>
+    Array.from({ length: count }, (_, i) => make(i));
+  const shared = { a: 1 };
+  const columns: [string, unknown, boolean][] = [
+    ["scalars", rows((i) => ({ id: i, half: i / 2, text: `\ud800 ${i}`, flag: i > 5, none: null })), true],
+    ["floats that are no integers", rows((i) => ({ x: i + 0.5 })), true],
+    [
+      "numbers that JSON cannot spell",
+      rows((i) => ({ x: [NaN, -0, Infinity, 2 ** 53, 1, 0.5][i % 6] })),
+      true,
+    ],
+    ["long integers", rows((i) => ({ x: i * 2 ** 40 })), true],
+    ["long integers among floats", rows((i) => ({ x: i % 2 ? i * 2 ** 40 : 0.5 })), true],
+    ["numbers and nothing", rows((i) => ({ x: i % 2 ? i : null, y: i % 3 ? 0.5 : "text" })), true],
+    ["the key of tags", rows((i) => ({ $: i })), true],
+    ["keys that look like an index", rows((i) => ({ b: i, 1: i })), true],
+    ["the key __proto__", rows((i) => JSON.parse(`{ "__proto__": ${i} }`)), false],
+    ["keys in another order", [...rows((i) => ({ a: i, b: i })), { b: 1, a: 2 }], false],
+    ["a key too many", [...rows((i) => ({ a: i })), { a: 1, b: 2 }], false],
+    ["a row that is none", [...rows((i) => ({ a: i })), null], false],
+    ["undefined", rows((i) => ({ a: i > 5 ? undefined : i })), false],
+    ["containers", rows((i) => ({ a: i > 58 ? [i] : i })), false],
+    ["NaN among texts", rows((i) => ({ a: i % 2 ? NaN : "x" })), false],
+    ["a row that is shared", [...rows((i) => ({ a: i })), shared, shared], false],
+    ["few rows", rows((i) => ({ a: i }), 49), false],
+    [
+      "many columns",
+      rows((i) => Object.fromEntries(Array.from({ length: 65 }, (_, j) => [`c${j}`, i]))),
+      false,
+    ],
+  ];
+  for (const [name, value, isRows] of columns) {
+    // Alone, and beside what makes the whole value one of tags; both times twice, so that references are counted.
+    for (const sent of [value, [value], { value, set: new Set() }, [[], value, value, [shared], shared]]) {
+      const { json, parts } = codec.encode(sent);
+      assertEquals(json.includes('["rows",'), isRows, name);
+      const reply = await codec.send(`["describe",${json},"packed"]`, parts);
+      const [seen] = reply.value as [string, unknown];
+      assertEquals(seen, describe(sent), name);
+    }
+  }
+  const [one, other, row] = await codec.check(
+    [columns[0]![1], columns[0]![1], (columns[0]![1] as unknown[])[7]],
+    "[value[0] is value[1], value[2] is value[0][7], value[2]['half']]",
+  ) as unknown[];
+  assertEquals([one, other, row], [true, true, 3.5]);
+});
+
+Deno.test("more parts than a frame holds travel all the same", async () => {
+  await using codec = new Codec(testPython());
+  const many = Array.from({ length: 70_000 }, (_, i) => new Uint8Array([i, i >> 8]));
+  assertEquals(codec.encode(many).parts.length, 60_000);
+  for (const form of ["packed", "tagged"] as const) {
+    const back = await codec.echo(many, form) as Uint8Array[];
+    assertEquals(back.length, many.length);
+    assert(back.every((bytes, i) => bytes[0] === (i & 255) && bytes[1] === ((i >> 8) & 255)));
+  }
+  const lists = Array.from(
+    { length: 1_500 },
+    () => Array.from({ length: 50 }, (_, i) => ({ a: i, b: i, c: i, d: i, e: 0.5 })),
+  );
+  assert(codec.encode(lists).parts.length <= 65_536);
 });
 
 Deno.test("handles and functions travel inside containers", async () => {

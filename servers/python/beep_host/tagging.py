@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 # Levels of containers; each is at most three of JSON, which the interpreter's own stack must hold.
 _MAX_DEPTH = 200
 _MAX_SAFE = 2**53 - 1
+# A frame may have 65,536 parts; what comes beyond this stands in the JSON as base64.
+_MOST_PARTS = 60_000
 _INFINITY = float("inf")
 
 
@@ -143,7 +145,7 @@ class _Tagger:
         self.opened[id(value)] = (len(self.opened), value)
 
     def part(self, data: Any) -> int | str:
-        if self.inline:
+        if self.inline or len(self.parts) >= _MOST_PARTS:
             from binascii import b2a_base64
 
             return b2a_base64(data, newline=False).decode("ascii")

@@ -79,9 +79,17 @@ class _Reader:
             return self._read_tag(value["$"])
         self._open(value)
         for key, child in value.items():
-            if type(child) is dict or type(child) is list:
-                # Assigning to a key that is there does not disturb the iteration.
-                value[key] = self._read_step(key, child)
+            kind = type(child)
+            if kind is dict:
+                # A handle among the locals of a call is what most tagged values are: read without a step of its own.
+                tag = child.get("$")
+                if type(tag) is list and len(child) == 1 and len(tag) == 2 and tag[0] == "handle" and type(tag[1]) is int:
+                    value[key] = self.context.handle(tag[1])
+                    continue
+            elif kind is not list:
+                continue
+            # Assigning to a key that is there does not disturb the iteration.
+            value[key] = self._read_step(key, child)
         return value
 
     def _open(self, container: Any) -> None:
@@ -168,6 +176,14 @@ class _Reader:
                 raise ConversionError("Cannot make a dict: this key equals an earlier one in Python")
             self.steps.pop()
             made[key] = self._read_step(key, pair[1])
+        return made
+
+    def _rows(self, keys: Any, columns: Any) -> list:
+        from beep_host.rows import make_rows
+
+        made = make_rows(_list(keys), _list(columns), self._part)
+        self._open(made)
+        self.opened.extend(made)
         return made
 
     def _ref(self, number: Any) -> Any:
@@ -327,6 +343,7 @@ _TAGS: dict[str, Callable] = {
         "map",
         "object",
         "ref",
+        "rows",
         "set",
         "str",
         "time",

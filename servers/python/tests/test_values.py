@@ -251,6 +251,30 @@ class Decode(unittest.TestCase):
             with self.assertRaises(ConversionError):
                 decoded({"$": ["array", dtype, [1], 0]}, [bytes(8)])
 
+    def test_rows_that_do_not_fit_are_refused(self) -> None:
+        parts = [bytes(8), bytes(7)]
+        for keys, columns in [
+            ([], []),
+            (["a"], []),
+            (["a", "a"], [[1], [1]]),
+            ([1], [[1]]),
+            (["a", "b"], [[1], [1, 2]]),
+            (["a"], [[[1]]]),
+            (["a"], [[{}]]),
+            (["a"], ["ab"]),
+            (["a"], [{}]),
+            (["a"], [{"i4": 1}]),
+            (["a"], [{"i4": 2}]),
+            (["a"], [{"i4": 0, "f8": 0}]),
+            (["a"], [{"f8": 0, "int": [1]}]),
+            (["a"], [{"f8": 0, "int": 1}]),
+            ([str(n) for n in range(65)], [[1]] * 65),
+        ]:
+            with self.assertRaises(ConversionError):
+                decoded({"$": ["rows", keys, columns]}, parts)
+        rows = decoded({"$": ["rows", ["a", "$"], [{"f8": 0, "int": [0]}, [None]]]}, parts)
+        self.assertEqual(repr(rows), "[{'a': 0, '$': None}]")
+
     def test_no_tag_reaches_what_it_does_not_name(self) -> None:
         for fields in (
             ["os", "system", {}],
