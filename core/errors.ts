@@ -240,11 +240,21 @@ export class PythonNotFoundError extends PythonHostError {
   }
 }
 
+/** Why an environment cannot be had, where a caller would do something different. */
+export type EnvironmentErrorReason = "name" | "missing" | "exists" | "in-use" | "other";
+
 /** An environment cannot be made, found or used. */
 export class EnvironmentError extends PythonHostError {
+  /** The name is not allowed, there is none of that name, there is one already, or somebody uses it. */
+  readonly reason: EnvironmentErrorReason;
+
   /** Makes the error. */
-  constructor(message: string, options: PythonHostErrorOptions = {}) {
+  constructor(
+    message: string,
+    options: PythonHostErrorOptions & { reason?: EnvironmentErrorReason | undefined } = {},
+  ) {
     super("environment", message, options);
+    this.reason = options.reason ?? "other";
   }
 }
 

@@ -28,6 +28,7 @@ export type PythonHostErrorCode =
   | "download" // a download failed
   | "hash-mismatch" // the bytes are not the expected ones
   | "disk-full" // no space left for what was to be written
+  | "not-granted" // the operation was not allowed to whom it was asked by
   | "argument"; // the caller passed a value that is not allowed
 
 /** What every error of this library can be given besides its message. */

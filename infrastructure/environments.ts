@@ -160,6 +160,7 @@ export class VenvManager {
   async create(name: string, options: Omit<EnsureOptions, "name"> = {}): Promise<PythonEnvironment> {
     if (await this.#store.readPointer(checkName(name), "current") !== undefined) {
       throw new EnvironmentError(`Cannot create environment "${name}": it exists`, {
+        reason: "exists",
         hint: "Use ensure() to take or change it, or delete() it first.",
       });
     }
@@ -199,6 +200,7 @@ export class VenvManager {
     if (environment !== undefined) return environment;
     if (await this.#store.readPointer(name, "current") !== undefined) return await this.ensure({ name });
     throw new EnvironmentError(`Cannot find environment "${name}"`, {
+      reason: "missing",
       hint: `There are: ${(await this.#store.names()).join(", ") || "none"}.`,
     });
   }
@@ -376,6 +378,7 @@ export class VenvManager {
         for (const directory of await this.#store.directories(name)) {
           if (!await this.#store.isInUse(directory)) continue;
           throw new EnvironmentError(`Cannot delete environment "${name}": it is in use`, {
+            reason: "in-use",
             hint: "Close the servers that run in it, or pass `force`.",
           });
         }

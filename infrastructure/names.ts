@@ -25,5 +25,7 @@ export function refuseName(name: string): string | undefined {
 export function checkName(name: string): string {
   const reason = refuseName(name);
   if (reason === undefined) return name;
-  throw new EnvironmentError(`Cannot use environment name "${name.slice(0, 100)}": ${reason}`);
+  throw new EnvironmentError(`Cannot use environment name "${name.slice(0, 100)}": ${reason}`, {
+    reason: "name",
+  });
 }
