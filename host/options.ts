@@ -5,10 +5,13 @@
  */
 
 import type { PythonHostBackend } from "../core/backend.ts";
+import type { CallCounters } from "../core/call_counters.ts";
+import type { PythonHostError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { ProgressListener } from "../infrastructure/mod.ts";
 import type { ServerLimits, ServerOptions } from "../servers/mod.ts";
-import type { ExplainEnd } from "../transports/mod.ts";
+import type { CallTracer, ExplainEnd } from "../transports/mod.ts";
+import type { RestartOptions } from "./restart.ts";
 
 /** Where a backend finds the server that its host has started. */
 export interface HostEndpoint {
@@ -24,6 +27,16 @@ export interface HostEndpoint {
   readonly explainEnd: ExplainEnd;
   /** The host's logger. */
   readonly logger: Logger;
+  /** Counts the calls of all backends of the host. */
+  readonly counters: CallCounters;
+  /** Makes a span of each call. See `ClientOptions.tracer`. */
+  readonly tracer: CallTracer | false | undefined;
+  /** Aborted when the server has ended. See `ClientOptions.serverEnded`. */
+  readonly serverEnded: AbortSignal;
+  /** Makes the error of calls after the end. See `ClientOptions.afterEnd`. */
+  readonly afterEnd: (reason: PythonHostError) => PythonHostError;
+  /** Ends the server under a call that does not stop, where the user wants that. See `ClientOptions.endUninterruptible`. */
+  readonly endUninterruptible: (() => Promise<void>) | undefined;
 }
 
 /** A transport of your own: how its server is started, and how a backend is connected to it. */
@@ -64,6 +77,28 @@ export interface PythonHostOptions {
   readonly startTimeoutMs?: number | undefined;
   /** Bounds that the server keeps. */
   readonly limits?: ServerLimits | undefined;
+  /**
+   * Starts another server when this one ends by itself: `true`, or how. What lived in the server is gone then; calls that
+   * were under way reject with `ServerExitedError`, and handles and sessions of before with `StaleHandleError`. A call made
+   * while the next server is started waits for it.
+   *
+   * @default {false}
+   */
+  readonly restart?: boolean | RestartOptions | undefined;
+  /**
+   * What is done when Python does not stop a call within `limits.interruptGraceMs`: `"reject"` leaves it running and
+   * rejects the call with `CallNotInterruptedError`; `"replace"` kills the server and starts another one in its place, as
+   * by `restart`.
+   *
+   * @default {"reject"}
+   */
+  readonly uninterruptible?: "reject" | "replace" | undefined;
+  /**
+   * Makes a span of each call; a `Tracer` of `@opentelemetry/api` is one. `false` makes none.
+   *
+   * @default {that of the application, when it has registered one with OpenTelemetry}
+   */
+  readonly tracer?: CallTracer | false | undefined;
   /** Gives up starting when it aborts; nothing is left then. */
   readonly signal?: AbortSignal | undefined;
   /** Told how the making of the environment goes on. */

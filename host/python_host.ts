@@ -4,6 +4,7 @@
  * ```text
  * PythonHost.start ──► environment ──► server ──► backend
  *                      (made once)     (a process) (connected)
+ *                                      └─ generation ─┘ another one when asked to restart (supervisor.ts)
  *      close()     ──────────────────► then ends  ◄── first ends
  * ```
  *
@@ -19,13 +20,18 @@ import type {
   PythonHostBackend,
   ServerInfo,
 } from "../core/backend.ts";
-import { ServerExitedError } from "../core/errors.ts";
+import { CallCounters } from "../core/call_counters.ts";
+import { PythonHostError } from "../core/errors.ts";
 import type { PythonModuleHandle, PythonObjectHandle } from "../core/handles.ts";
 import { SILENT_LOGGER } from "../core/logger.ts";
-import { type PythonServer, startServer } from "../servers/mod.ts";
+import type { PythonServer } from "../servers/mod.ts";
 import { type HostEnvironment, resolveEnvironment } from "./environment.ts";
-import type { HostEndpoint, HostTransport, PythonHostOptions } from "./options.ts";
+import { staleError } from "./generation.ts";
+import type { PythonHostOptions } from "./options.ts";
+import { type HostStatistics, serverStatistics, withOperation } from "./statistics.ts";
+import { Supervisor } from "./supervisor.ts";
 import { resolveTransport } from "./transports.ts";
+import { type BackendCall, callWhenReady, unlessAborted } from "./when_ready.ts";
 
 /**
  * A Python of your own: its environment, its server and a backend that is connected to it.
@@ -42,25 +48,15 @@ import { resolveTransport } from "./transports.ts";
  * ```
  */
 export class PythonHost implements PythonHostBackend {
-  /** The backend that all calls go to. */
-  readonly backend: PythonHostBackend;
-  /** The server that the backend is connected to. */
-  readonly server: PythonServer;
   /** The environment that the server runs in. */
   readonly environment: HostEnvironment;
-  readonly #resources: AsyncDisposableStack;
-  #closed: Promise<void> | undefined;
+  readonly #supervisor: Supervisor;
+  readonly #counters: CallCounters;
 
-  private constructor(
-    backend: PythonHostBackend,
-    server: PythonServer,
-    environment: HostEnvironment,
-    resources: AsyncDisposableStack,
-  ) {
-    this.backend = backend;
-    this.server = server;
+  private constructor(environment: HostEnvironment, supervisor: Supervisor, counters: CallCounters) {
     this.environment = environment;
-    this.#resources = resources;
+    this.#supervisor = supervisor;
+    this.#counters = counters;
   }
 
   /**
@@ -77,11 +73,29 @@ export class PythonHost implements PythonHostBackend {
     options.signal?.throwIfAborted();
     const transport = resolveTransport(options.transport);
     const environment = await resolveEnvironment(options);
-    await using resources = new AsyncDisposableStack();
-    const server = resources.use(await startFor(environment, transport, options));
-    const backend = resources.use(transport.connect(endpointOf(server, options)));
-    await backend.initialize({ signal: options.signal });
-    return new PythonHost(backend, server, environment, resources.move());
+    const counters = new CallCounters();
+    const supervisor = await Supervisor.start({
+      setup: { python: environment.python, transport, options, counters },
+      restart: options.restart === true ? {} : options.restart || undefined,
+      replacesUninterruptible: replacesUninterruptible(options.uninterruptible),
+      logger: options.logger ?? SILENT_LOGGER,
+    }, options.signal);
+    return new PythonHost(environment, supervisor, counters);
+  }
+
+  /** The backend that calls go to now; with `restart` another one takes its place when its server ends. */
+  get backend(): PythonHostBackend {
+    return this.#supervisor.current.backend;
+  }
+
+  /** The server that the backend is connected to. */
+  get server(): PythonServer {
+    return this.#supervisor.current.server;
+  }
+
+  /** The number of the server: 1 for the first, and one more for each that took the place of another. */
+  get generation(): number {
+    return this.#supervisor.current.number;
   }
 
   /** The kind of wire between host and server. */
@@ -91,17 +105,18 @@ export class PythonHost implements PythonHostBackend {
 
   /** Whether the backend is connected. */
   get isInitialized(): boolean {
-    return this.backend.isInitialized;
+    return this.#supervisor.live?.backend.isInitialized ?? false;
   }
 
-  /** Tells about the server; it is connected already. */
-  initialize(options?: InitializeOptions): Promise<ServerInfo> {
-    return this.backend.initialize(options);
+  /** Tells about the server; it is connected already, or will be when another one has been started. */
+  async initialize(options?: InitializeOptions): Promise<ServerInfo> {
+    const { backend } = await unlessAborted(this.#supervisor.ready(), options?.signal);
+    return await backend.initialize(options);
   }
 
   /** Imports a module and gives a handle to it. */
   importModule(name: string, options?: CallOptions): Promise<PythonModuleHandle> {
-    return this.backend.importModule(name, options);
+    return this.#on(options, (backend, options) => backend.importModule(name, options));
   }
 
   /** Makes an object: `module.className(*args, **kwargs)`. */
@@ -112,7 +127,9 @@ export class PythonHost implements PythonHostBackend {
     kwargs?: KeywordArguments,
     options?: CallOptions,
   ): Promise<PythonObjectHandle> {
-    return this.backend.createObject(module, className, args, kwargs, options);
+    const call: BackendCall<PythonObjectHandle> = (backend, options) =>
+      backend.createObject(module, className, args, kwargs, options);
+    return typeof module === "string" ? this.#on(options, call) : this.#onHandle(module, options, call);
   }
 
   /** Calls `handle.name(*args, **kwargs)`. */
@@ -123,12 +140,20 @@ export class PythonHost implements PythonHostBackend {
     kwargs?: KeywordArguments,
     options?: CallOptions,
   ): Promise<T> {
-    return this.backend.callMethod<T>(handle, name, args, kwargs, options);
+    return this.#onHandle(
+      handle,
+      options,
+      (backend, options) => backend.callMethod<T>(handle, name, args, kwargs, options),
+    );
   }
 
   /** Gives `handle.name`. */
   getAttribute<T = unknown>(handle: PythonObjectHandle, name: string, options?: CallOptions): Promise<T> {
-    return this.backend.getAttribute<T>(handle, name, options);
+    return this.#onHandle(
+      handle,
+      options,
+      (backend, options) => backend.getAttribute<T>(handle, name, options),
+    );
   }
 
   /** Does `handle.name = value`. */
@@ -138,42 +163,79 @@ export class PythonHost implements PythonHostBackend {
     value: unknown,
     options?: CallOptions,
   ): Promise<void> {
-    return this.backend.setAttribute(handle, name, value, options);
+    return this.#onHandle(
+      handle,
+      options,
+      (backend, options) => backend.setAttribute(handle, name, value, options),
+    );
   }
 
   /** Releases a handle. */
   disposeHandle(handle: PythonObjectHandle, options?: CallOptions): Promise<void> {
-    return this.backend.disposeHandle(handle, options);
+    // That of a server which has ended is released already.
+    return handle.backend.disposeHandle(handle, options);
   }
 
   /** Runs Python code and gives the value of its last expression. */
   evaluate<T = unknown>(code: string, locals?: KeywordArguments, options?: CallOptions): Promise<T> {
-    return this.backend.evaluate<T>(code, locals, options);
+    return this.#on(options, (backend, options) => backend.evaluate<T>(code, locals, options));
   }
 
   /** Gives anything array-like as one flat row of 32-bit floats. */
   toFloatArray(handle: PythonObjectHandle, options?: CallOptions): Promise<Float32Array> {
-    return this.backend.toFloatArray(handle, options);
+    return this.#onHandle(handle, options, (backend, options) => backend.toFloatArray(handle, options));
   }
 
   /** Gives anything array-like of two dimensions as rows of 32-bit floats. */
   toFloatArray2D(handle: PythonObjectHandle, options?: CallOptions): Promise<Float32Array[]> {
-    return this.backend.toFloatArray2D(handle, options);
+    return this.#onHandle(handle, options, (backend, options) => backend.toFloatArray2D(handle, options));
   }
 
   /** Whether `import name` would find the module. */
   isModuleAvailable(name: string, options?: CallOptions): Promise<boolean> {
-    return this.backend.isModuleAvailable(name, options);
+    return this.#on(options, (backend, options) => backend.isModuleAvailable(name, options));
   }
 
   /** Gives a handle to the Python image of a value. */
   createObjectHandleFromResult(value: unknown, options?: CallOptions): Promise<PythonObjectHandle> {
-    return this.backend.createObjectHandleFromResult(value, options);
+    return this.#on(options, (backend, options) => backend.createObjectHandleFromResult(value, options));
+  }
+
+  /** Makes a further session: a namespace and a thread, named by `CallOptions.session`. A restart ends it. */
+  openSession(label: string, options?: CallOptions): Promise<void> {
+    return this.#on(
+      options,
+      (backend, options) => withOperation(backend, "openSession").openSession(label, options),
+    );
+  }
+
+  /** Ends a further session, its calls and its handles. */
+  closeSession(label: string, options?: CallOptions): Promise<void> {
+    return this.#on(
+      options,
+      (backend, options) => withOperation(backend, "closeSession").closeSession(label, options),
+    );
+  }
+
+  /** Asks the server for a sign of life, beside all calls; gives the numbers of the calls that run. */
+  ping(options?: CallOptions): Promise<readonly number[]> {
+    return this.#on(options, (backend, options) => withOperation(backend, "ping").ping(options));
+  }
+
+  /** What was counted of the calls, over all servers of this host, and what the present server counts. */
+  async stats(options?: CallOptions): Promise<HostStatistics> {
+    const { live, current } = this.#supervisor;
+    return {
+      ...this.#counters.statistics,
+      generation: current.number,
+      restarts: current.number - 1,
+      server: live === undefined ? null : await serverStatistics(live.backend, options),
+    };
   }
 
   /** Closes the backend, then the server; doing it again gives the same promise. */
   close(options?: CloseOptions): Promise<void> {
-    return this.#closed ??= this.#close(options);
+    return this.#supervisor.close(options);
   }
 
   /** Closes the host. */
@@ -181,41 +243,31 @@ export class PythonHost implements PythonHostBackend {
     await this.close();
   }
 
-  async #close(options: CloseOptions | undefined): Promise<void> {
-    // The stack closes again what is closed, which does nothing, and the server whatever the backend said.
-    await using _resources = this.#resources;
-    await this.backend.close(options);
+  /** Makes a call on the present server, or on the next one while that is started. */
+  #on<T>(options: CallOptions | undefined, call: BackendCall<T>): Promise<T> {
+    const { live } = this.#supervisor;
+    if (live !== undefined) return call(live.backend, options);
+    return callWhenReady(this.#supervisor.ready(), options, call);
+  }
+
+  /** As {@linkcode #on}, for a call that a handle of an earlier server must not reach. */
+  #onHandle<T>(
+    handle: PythonObjectHandle,
+    options: CallOptions | undefined,
+    call: BackendCall<T>,
+  ): Promise<T> {
+    const { live } = this.#supervisor;
+    if (live?.backend === handle.backend) return call(live.backend, options);
+    const generation = this.#supervisor.generationOf(handle.backend);
+    if (generation?.isSuperseded) return Promise.reject(staleError(generation));
+    return this.#on(options, call);
   }
 }
 
-function startFor(
-  environment: HostEnvironment,
-  transport: HostTransport,
-  options: PythonHostOptions,
-): Promise<PythonServer> {
-  const { modulePaths, cwd, env, inheritEnv, startTimeoutMs, signal, logger, limits } = options;
-  return startServer({
-    ...transport.serverArguments,
-    python: environment.python,
-    modulePaths,
-    cwd,
-    env,
-    inheritEnv,
-    startTimeoutMs,
-    signal,
-    logger,
-    limits,
-  });
-}
-
-function endpointOf(server: PythonServer, options: PythonHostOptions): HostEndpoint {
-  const { endpoint, address, token } = server;
-  return {
-    endpoint,
-    address,
-    token,
-    limits: options.limits ?? {},
-    explainEnd: async (action) => new ServerExitedError(action, await server.exited),
-    logger: options.logger ?? SILENT_LOGGER,
-  };
+function replacesUninterruptible(given: PythonHostOptions["uninterruptible"] = "reject"): boolean {
+  if (given === "reject" || given === "replace") return given === "replace";
+  throw new PythonHostError(
+    "argument",
+    `Cannot use uninterruptible "${given}": it is "reject" or "replace"`,
+  );
 }

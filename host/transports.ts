@@ -39,11 +39,9 @@ export function resolveTransport(given: string | HostTransport | undefined): Hos
   );
 }
 
-function clientOptions({ token, limits, explainEnd, logger }: HostEndpoint): ClientOptions {
+function clientOptions({ endpoint: _, address: __, limits, ...options }: HostEndpoint): ClientOptions {
   return {
-    token,
-    logger,
-    explainEnd,
+    ...options,
     maxFrameBytes: limits.maxFrameBytes,
     interruptGraceMs: limits.interruptGraceMs,
   };

@@ -183,7 +183,10 @@ export class CallTable implements StopperHost, WireEvents {
 
   async #close(timeoutMs: number): Promise<void> {
     const wasOpen = this.isOpen;
-    const reason = new ConnectionClosedError("Cannot use backend: it was closed");
+    const { serverEnded } = this.#host.options;
+    const reason = serverEnded?.aborted
+      ? serverEnded.reason
+      : new ConnectionClosedError("Cannot use backend: it was closed");
     this.#end(reason);
     this.#openAbort?.abort(reason);
     // Its failure is told to those who asked for it; here it matters only that nothing is left open.

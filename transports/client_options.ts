@@ -40,6 +40,11 @@ export interface ClientOptions {
    * @default {the call rejects with `CallNotInterruptedError`, and the server goes on}
    */
   endUninterruptible?: (() => Promise<void>) | undefined;
+  /**
+   * For the owner of the server process: aborted, with how it ended, when it has. A backend that is closed after that
+   * gives it as the reason to calls which are still pending.
+   */
+  serverEnded?: AbortSignal | undefined;
   /** Counts the calls; given to several backends, it counts them together. @default {one of its own} */
   counters?: CallCounters | undefined;
   /**

@@ -1,0 +1,54 @@
+/**
+ * Makes a call on a server that is still being started, within the call's own signal and deadline.
+ *
+ * @module
+ */
+
+import type { CallOptions, PythonHostBackend } from "../core/backend.ts";
+import { CallTimeoutError } from "../core/errors.ts";
+import type { Generation } from "./generation.ts";
+
+/** A call of a backend, with the options that it is to be made with. */
+export type BackendCall<T> = (backend: PythonHostBackend, options: CallOptions | undefined) => Promise<T>;
+
+/** `setTimeout` fires at once for a delay beyond this: 24.8 days. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** Waits for the generation and makes the call there; its signal and its deadline count from now on. */
+export async function callWhenReady<T>(
+  ready: Promise<Generation>,
+  options: CallOptions | undefined,
+  call: BackendCall<T>,
+): Promise<T> {
+  const { signal, timeoutMs } = options ?? {};
+  // One that is no deadline is refused by the backend, which all deadlines come to.
+  if (timeoutMs === undefined || !(timeoutMs > 0)) {
+    return await call((await unlessAborted(ready, signal)).backend, options);
+  }
+  const deadline = new AbortController();
+  const timer = setTimeout(
+    () => deadline.abort(new CallTimeoutError("complete call", timeoutMs)),
+    Math.min(timeoutMs, LONGEST_TIMER_MS),
+  );
+  const both = signal === undefined ? deadline.signal : AbortSignal.any([signal, deadline.signal]);
+  try {
+    const { backend } = await unlessAborted(ready, both);
+    return await call(backend, { ...options, signal: both, timeoutMs: undefined });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The promise's value, or a rejection with the signal's reason when that comes first. */
+export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await promise;
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => aborted.reject(signal.reason);
+  signal.addEventListener("abort", onAbort);
+  try {
+    signal.throwIfAborted();
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}
