@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "8868ff1620e8315497faf111b3061ea6f1e406af2583834cbfc582bfcca6fafe";
+export const PYTHON_SOURCES_HASH: string = "e746b384df8de59b9f41e2197db9a47dad9f82a5947d81132513a45ab97f9ea8";

@@ -139,12 +139,16 @@ class Server:
         """Counters, for people who look after servers."""
         import threading
 
+        from beep_host.memory import resident_bytes
+
         clients = self.all_clients
+        sessions = [session for client in clients for session in (client.session, *client.labelled.values())]
         return {
             "clients": len(clients),
             "running": sum(len(client.running) for client in clients),
-            "handles": sum(len(client.session.handles) for client in clients),
+            "handles": sum(len(session.handles) for session in sessions),
             "threads": threading.active_count(),
+            "memoryBytes": resident_bytes(),
         }
 
     # The end
@@ -303,11 +307,9 @@ def _listen(server: Server, bootstrap: dict) -> str:
             server,
             bootstrap.get("host") or "127.0.0.1",
             bootstrap.get("port") or 0,
-            limits=HttpLimits(
-                max_body_bytes=server.limits.max_frame_bytes,
-                max_connections=server.limits.max_connections,
-                max_unauthenticated=server.limits.max_unauthenticated,
-            ),
+            allowed_hosts=tuple(bootstrap.get("allowedHosts") or ()),
+            allowed_origins=tuple(bootstrap.get("allowedOrigins") or ()),
+            limits=HttpLimits.of_server(server.limits),
         )
         server.on_close.append(http.close)
         server.on_fork.append(http.close_in_child)
