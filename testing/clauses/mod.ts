@@ -12,6 +12,7 @@ import { EVALUATION } from "./evaluation.ts";
 import { LIFECYCLE } from "./lifecycle.ts";
 import { OPERATIONS } from "./operations.ts";
 import { OUTPUT } from "./output.ts";
+import { SESSIONS } from "./sessions.ts";
 import { VALUES } from "./values.ts";
 
 /** The whole contract. */
@@ -22,6 +23,7 @@ export const CLAUSES: readonly Clause[] = [
   ...OPERATIONS,
   ...VALUES,
   ...OUTPUT,
+  ...SESSIONS,
   ...CONCURRENCY,
   ...CANCELLATION,
 ];

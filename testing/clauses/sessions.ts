@@ -1,0 +1,121 @@
+/**
+ * Clauses about further sessions: namespaces, handles and threads of their own.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import type { PythonHostBackend } from "../../core/backend.ts";
+import { PythonError, PythonHostError, StaleHandleError } from "../../core/errors.ts";
+import { PythonObjectHandle } from "../../core/handles.ts";
+import type { Clause, ClauseContext } from "../clause.ts";
+
+function clause(id: string, sentence: string, body: (context: ClauseContext) => Promise<void>): Clause {
+  return { id: `sessions/${id}`, sentence, marks: ["python"], body };
+}
+
+async function open(backend: PythonHostBackend, label: string): Promise<void> {
+  assert(backend.openSession !== undefined, "the backend has no openSession()");
+  await backend.openSession(label);
+}
+
+async function close(backend: PythonHostBackend, label: string): Promise<void> {
+  assert(backend.closeSession !== undefined, "the backend has no closeSession()");
+  await backend.closeSession(label);
+}
+
+/** See the module comment. */
+export const SESSIONS: readonly Clause[] = [
+  clause("names", "each session has names of its own, and keeps them between calls", async ({ backend }) => {
+    await open(backend, "a");
+    await open(backend, "b");
+    await backend.evaluate("x = 'own'");
+    await backend.evaluate("x = 'a'", undefined, { session: "a" });
+    assertEquals(await backend.evaluate("x", undefined, { session: "a" }), "a");
+    assertEquals(await backend.evaluate("x"), "own");
+    const error = await assertRejects(() => backend.evaluate("x", undefined, { session: "b" }), PythonError);
+    assertEquals(error.pythonType, "NameError");
+  }),
+  clause(
+    "threads",
+    "a session's calls run on one thread, in order, beside those of others",
+    async ({ backend }) => {
+      await open(backend, "a");
+      const slow = backend.evaluate(
+        "import threading, time; time.sleep(0.2); t = threading.get_ident()",
+        undefined,
+        {
+          session: "a",
+        },
+      );
+      const next = backend.evaluate<boolean>("t == threading.get_ident()", undefined, { session: "a" });
+      let isSlowDone = false;
+      slow.then(() => isSlowDone = true);
+      assertEquals(await backend.evaluate("1 + 1"), 2);
+      assertEquals(isSlowDone, false, "another session's call does not wait");
+      await slow;
+      assertEquals(await next, true);
+    },
+  ),
+  clause("handles", "a handle belongs to its session, and ends with it", async ({ backend }) => {
+    await open(backend, "a");
+    const handle = await backend.evaluate("object()", undefined, { session: "a" });
+    assert(handle instanceof PythonObjectHandle);
+    await assertRejects(() => backend.getAttribute(handle, "__doc__"), StaleHandleError);
+    await close(backend, "a");
+    await open(backend, "a");
+    await assertRejects(() => backend.getAttribute(handle, "__doc__", { session: "a" }), StaleHandleError);
+  }),
+  clause(
+    "unknown",
+    "a session that is unknown or closed is a typed error that names it",
+    async ({ backend }) => {
+      for (const label of ["nowhere", "closed"]) {
+        if (label === "closed") {
+          await open(backend, label);
+          await close(backend, label);
+        }
+        const error = await assertRejects(
+          () => backend.evaluate("1", undefined, { session: label }),
+          StaleHandleError,
+        );
+        assert(error.message.includes(`"${label}"`), error.message);
+      }
+      await close(backend, "nowhere");
+      assertEquals(await backend.evaluate("1 + 1"), 2);
+    },
+  ),
+  clause("twice", "a label that is open, or is none, is an argument error", async ({ backend }) => {
+    await open(backend, "a");
+    for (const label of ["a", "", "x".repeat(300)]) {
+      const error = await assertRejects(() => open(backend, label), PythonHostError);
+      assertEquals(error.code, "argument");
+    }
+  }),
+  clause("own", "a label is no way into another backend's session", async ({ backend, connect }) => {
+    await open(backend, "shared");
+    await backend.evaluate("secret = 1", undefined, { session: "shared" });
+    const other = await connect();
+    await assertRejects(() => other.evaluate("secret", undefined, { session: "shared" }), StaleHandleError);
+    await open(other, "shared");
+    await assertRejects(() => other.evaluate("secret", undefined, { session: "shared" }), PythonError);
+  }),
+  clause("close-running", "closing a session ends the calls that run in it", async ({ backend }) => {
+    await open(backend, "a");
+    const call = backend.evaluate("while True: pass", undefined, { session: "a" }).catch((error) => error);
+    await backend.evaluate("import time; time.sleep(0.05)");
+    await close(backend, "a");
+    assert(await call instanceof PythonHostError);
+    assertEquals(await backend.evaluate("1 + 1"), 2);
+  }),
+  clause("events", "what a session's call prints and asks reaches its own callbacks", async ({ backend }) => {
+    await open(backend, "a");
+    let out = "";
+    await backend.evaluate("print(input('? '))", undefined, {
+      session: "a",
+      onStdout: (text) => void (out += text),
+      onInput: async (prompt) => prompt + await backend.evaluate("1 + 1", undefined, { session: "a" }),
+    });
+    assertEquals(out, "? 2\n");
+  }),
+];
