@@ -1,5 +1,6 @@
 /**
- * What values cost on both sides, beside JSON: rows of dicts, and an array of 8 MB. Prints milliseconds and ratios.
+ * What values cost on both sides, beside JSON: rows of dicts, and an array of 8 MB. Prints milliseconds and
+ * ratios.
  *
  * `deno run -A bench/values.ts [python]`. Rounds alternate between the cases, so that a slow moment hits all of them; a ratio
  * compares medians of one run, and nothing else means anything on another machine.

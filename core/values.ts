@@ -1,8 +1,8 @@
 /**
  * Values to the wire and back. Twin of `values.py`; both read `tests/golden/values.json`.
  *
- * Towards Python values travel as JSON, with tags where JSON would lose something; towards JavaScript as plain JSON, as a
- * packed stream, or as JSON with tags. `docs/VALUES.md` is the table of what becomes what.
+ * Towards Python values travel as JSON, with tags where JSON would lose something; towards JavaScript as
+ * plain JSON, as a packed stream, or as JSON with tags. `docs/VALUES.md` is the table of what becomes what.
  *
  * @module
  */

@@ -86,7 +86,8 @@ export function dtypeOf(data: ArrayBufferView): string | undefined {
  * An array of numbers with a shape, as numpy describes it.
  *
  * `data` holds the items in memory order; `strides` says, in items and per dimension, how far the next one is, so that
- * item `[i, j]` is `data[i * strides[0] + j * strides[1]]`. A complex item is two elements of `data`, real part first.
+ * item `[i, j]` is `data[i * strides[0] + j * strides[1]]`. A complex item is two elements of `data`, real
+ * part first.
  */
 export class PythonArray<T extends PythonArrayData = PythonArrayData> {
   /** numpy's `dtype.str` of `data`, such as `<f8`, `|b1`, `<M8[ns]`; always little-endian. */
@@ -99,8 +100,8 @@ export class PythonArray<T extends PythonArrayData = PythonArrayData> {
   readonly data: T;
 
   /**
-   * Makes an array of a typed array. Without `shape` it has one dimension, without `strides` C order, without `dtype` that of
-   * `data`. Throws a `RangeError` when they do not fit together.
+   * Makes an array of a typed array. Without `shape` it has one dimension, without `strides` C order, without
+   * `dtype` that of `data`. Throws a `RangeError` when they do not fit together.
    */
   constructor(
     data: T,
@@ -165,7 +166,9 @@ export class PythonArray<T extends PythonArrayData = PythonArrayData> {
   }
 }
 
-/** The array of a tag, on the very bytes that came. Throws a `RangeError` when the parts do not fit together. */
+/**
+ * The array of a tag, on the very bytes that came. Throws a `RangeError` when the parts do not fit together.
+ */
 export function arrayOf(
   dtype: string,
   shape: readonly number[],

@@ -34,7 +34,7 @@ export interface DecodeContext {
 export const pythonDropped: unique symbol = Symbol.for("beep.python-host.dropped");
 
 /**
- * An object with a property of this name is sent as the value of that property. A proxy answers it with its handle, so that
- * proxies travel as arguments.
+ * An object with a property of this name is sent as the value of that property. A proxy answers it with its
+ * handle, so that proxies travel as arguments.
  */
 export const pythonValue: unique symbol = Symbol.for("beep.python-host.value");

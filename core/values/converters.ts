@@ -39,7 +39,8 @@ let revision = 0;
  *
  * Dispose what it gives to end that. Registering a class again replaces its converter.
  *
- * @param pythonType `module.qualname`, such as `fractions.Fraction`; only instances of exactly this class are converted.
+ * @param pythonType `module.qualname`, such as `fractions.Fraction`; only instances of exactly this class are
+ * converted.
  */
 export function registerConverter<T>(pythonType: string, converter: PythonConverter<T>): Disposable {
   if (!/^[\p{ID_Start}_][\p{ID_Continue}]*(\.[\p{ID_Start}_][\p{ID_Continue}]*)+$/u.test(pythonType)) {

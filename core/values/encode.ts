@@ -1,8 +1,9 @@
 /**
  * JavaScript values towards Python: JSON, with tags for whatever JSON would lose (`docs/PROTOCOL.md` §4).
  *
- * Most values are plain, and for these a look at each member and `JSON.stringify` is the fastest there is. Whatever else is
- * met sends the whole value to the writer, which spells every member out and knows the path to it.
+ * Most values are plain, and for these a look at each member and `JSON.stringify` is the fastest there is.
+ * Whatever else is met sends the whole value to the writer, which spells every member out and knows the path
+ * to it.
  *
  * @module
  */
@@ -34,8 +35,8 @@ export const MAX_DEPTH = 200;
 /**
  * A value as JSON and parts.
  *
- * @param options.skip How many leading steps of a path are the message's own: with 1, the value at `[2][0].when` of an array of
- * arguments is at `$[0].when`.
+ * @param options.skip How many leading steps of a path are the message's own: with 1, the value at
+ * `[2][0].when` of an array of arguments is at `$[0].when`.
  */
 export function encodeValue(
   value: unknown,

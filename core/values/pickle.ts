@@ -1,12 +1,15 @@
 /**
- * Reads a packed stream: pickle protocol 5, of which only what builds plain data is known (`docs/PROTOCOL.md` §5).
+ * Reads a packed stream: pickle protocol 5, of which only what builds plain data is known (`docs/PROTOCOL.md`
+ * §5).
  *
- * Nothing is executed: a name in the stream is looked up in the closed table of `images.ts`, and whatever else is met
- * ends the reading. The reader is a loop, so that depth costs no stack, and what it holds is bounded by the stream.
+ * Nothing is executed: a name in the stream is looked up in the closed table of `images.ts`, and whatever
+ * else is met ends the reading. The reader is a loop, so that depth costs no stack, and what it holds is
+ * bounded by the stream.
  *
  * @module
  */
 
+import { ValueConversionError } from "../errors.ts";
 import type { DecodeContext } from "./context.ts";
 import { addMember, fillObject, makeImage, MalformedValueError } from "./images.ts";
 import { DictTable } from "./pickle_dicts.ts";
@@ -59,7 +62,8 @@ class PickleReader {
   }
 
   read(): unknown {
-    // The loop is hot: what it changes is in variables that no closure shares, so that they live in registers.
+    // The loop is hot: what it changes is in variables that no closure shares, so that they live in
+    // registers.
     const bytes = this.#bytes;
     const view = this.#view;
     const stack: unknown[] = [];
@@ -324,6 +328,9 @@ function isList(value: unknown): value is unknown[] {
   return Array.isArray(value) && !(value instanceof PythonTuple);
 }
 
+// V8's own limit, 2^30 bits, less the sign.
+const MAX_INTEGER_BYTES = 2 ** 27 - 1;
+
 /** A little-endian two's complement integer: a number when that is exact, else a bigint. */
 function integer(bytes: Uint8Array, start: number, end: number): number | bigint {
   if (!(end <= bytes.length)) throw new MalformedValueError("the stream ends in the middle of a value");
@@ -335,12 +342,14 @@ function integer(bytes: Uint8Array, start: number, end: number): number | bigint
     for (let i = end - 1; i >= start; i--) value = value * 256 + bytes[i]!;
     return isNegative ? value - 2 ** (8 * length) : value;
   }
-  const digits: string[] = [];
-  for (let i = end - 1; i >= start; i--) digits.push(HEX[bytes[i]!]!);
-  const hex = `0x${digits.join("")}`;
+  if (length > MAX_INTEGER_BYTES) {
+    throw new ValueConversionError(
+      `Cannot make a bigint of ${length} bytes: the most is ${MAX_INTEGER_BYTES}`,
+      "$",
+    );
+  }
+  const hex = `0x${bytes.slice(start, end).reverse().toHex()}`;
   const value = isNegative ? BigInt(hex) - (1n << BigInt(8 * length)) : BigInt(hex);
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : value;
 }
-
-const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));

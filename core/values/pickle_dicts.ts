@@ -9,24 +9,32 @@ import { MalformedValueError, setEntry, setProperty } from "./images.ts";
 type Plain = Record<string, unknown>;
 
 /**
- * The dicts of a stream. Each begins as an object; one with a key that is no string becomes a Map. While it is empty and
- * nothing else refers to it, it is replaced on the spot; else its number is kept for a second reading.
+ * The dicts of a stream. Each begins as an object; one with a key that is no string becomes a Map. While it
+ * is empty and nothing else refers to it, it is replaced on the spot; else its number is kept for a second
+ * reading.
  */
 export class DictTable {
   readonly #mapOrdinals: Set<number>;
   readonly #shared = new Set<unknown>();
-  // For the dict at each place of the stack: its number in the stream, its place in the memo, whether it has items.
+  // For the dict at each place of the stack: its number in the stream, its place in the memo, whether it has
+  // items.
   readonly #ordinals: number[] = [];
   readonly #memoPlaces: number[] = [];
   readonly #hasItems: boolean[] = [];
   #count = 0;
 
-  /** `mapOrdinals` are the numbers of the dicts that a first reading found to need a Map; more are added to it. */
+  /**
+   * `mapOrdinals` are the numbers of the dicts that a first reading found to need a Map; more are added to
+   * it.
+   */
   constructor(mapOrdinals: Set<number>) {
     this.#mapOrdinals = mapOrdinals;
   }
 
-  /** A dict that will lie at a place of the stack, and, as the writer does with each, at the next place of the memo. */
+  /**
+   * A dict that will lie at a place of the stack, and, as the writer does with each, at the next place of the
+   * memo.
+   */
   open(stackPlace: number, memoPlace: number): Map<unknown, unknown> | Plain {
     const ordinal = this.#count++;
     this.#ordinals[stackPlace] = ordinal;

@@ -1,7 +1,8 @@
 /**
  * The fast way to Python: values that JSON carries as they are, and long lists of records as columns.
  *
- * A look at each member decides; what is met that JSON would change sends the whole value to the writer of `encode.ts`.
+ * A look at each member decides; what is met that JSON would change sends the whole value to the writer of
+ * `encode.ts`.
  *
  * @module
  */
@@ -14,15 +15,18 @@ export const NOT_PLAIN: unique symbol = Symbol("not plain");
 
 /** Encodes one plain value. */
 export class PlainEncoder {
-  /** The columns of numbers that {@linkcode encode} took out; when there are none and no rows, the JSON has no tags. */
+  /**
+   * The columns of numbers that {@linkcode encode} took out; when there are none and no rows, the JSON has no
+   * tags.
+   */
   readonly parts: Uint8Array<ArrayBuffer>[] = [];
   /** Whether what was given contains tags. */
   hasRows = false;
   readonly #seen = new Set<object>();
 
   /**
-   * What to give to `JSON.stringify`: the value, or a copy in which lists of records are tags. {@linkcode NOT_PLAIN} when JSON would
-   * lose something.
+   * What to give to `JSON.stringify`: the value, or a copy in which lists of records are tags. {@linkcode
+   * NOT_PLAIN} when JSON would lose something.
    */
   encode(value: unknown, depth: number): unknown {
     switch (typeof value) {

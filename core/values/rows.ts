@@ -26,8 +26,8 @@ export interface Seen {
 }
 
 /**
- * The tag of a list of plain records with the same keys in the same order, none met before, and nothing but scalars in them;
- * undefined for any other list. Its columns of numbers are added to `parts`.
+ * The tag of a list of plain records with the same keys in the same order, none met before, and nothing but
+ * scalars in them; undefined for any other list. Its columns of numbers are added to `parts`.
  */
 export function rowsTag(
   rows: readonly unknown[],
@@ -79,7 +79,10 @@ function columnsOf(rows: readonly Record<string, unknown>[], keys: readonly stri
   return columns;
 }
 
-/** The cells of one key; undefined when one is no scalar, or none that JSON can spell beside others that are no numbers. */
+/**
+ * The cells of one key; undefined when one is no scalar, or none that JSON can spell beside others that are
+ * no numbers.
+ */
 function columnOf(rows: readonly Record<string, unknown>[], key: string): Column | undefined {
   const cells: unknown[] = new Array(rows.length);
   const integers: number[] = [];

@@ -60,7 +60,10 @@ function durationOf(parts: readonly unknown[]): Temporal.Duration {
   });
 }
 
-/** The tag of a `Date` or of a value of Temporal; undefined for anything else. Throws a {@linkcode TemporalRangeError}. */
+/**
+ * The tag of a `Date` or of a value of Temporal; undefined for anything else. Throws a {@linkcode
+ * TemporalRangeError}.
+ */
 export function temporalTag(value: object): TemporalTag | undefined {
   if (value instanceof Date) {
     return ["datetime_tz", isoOfDate(value), "UTC"];

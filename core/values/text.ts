@@ -1,5 +1,6 @@
 /**
- * Text of the wire: strings as bytes that may hold lone surrogates (WTF-8), as Python writes them, and numbers as JSON.
+ * Text of the wire: strings as bytes that may hold lone surrogates (WTF-8), as Python writes them, and
+ * numbers as JSON.
  *
  * @module
  */
@@ -11,7 +12,8 @@ export function decodeText(bytes: Uint8Array): string {
   try {
     return strict.decode(bytes);
   } catch {
-    // Not UTF-8: what is left is text with surrogates, or something broken, which the slow reader tells apart.
+    // Not UTF-8: what is left is text with surrogates, or something broken, which the slow reader tells
+    // apart.
     return decodeSurrogates(bytes);
   }
 }

@@ -4,7 +4,10 @@
  * @module
  */
 
-/** A Python `tuple`: an array that goes back as a tuple. Make one by `PythonTuple.of(1, 2)` or `PythonTuple.from(items)`. */
+/**
+ * A Python `tuple`: an array that goes back as a tuple. Make one by `PythonTuple.of(1, 2)` or
+ * `PythonTuple.from(items)`.
+ */
 export class PythonTuple<T = unknown> extends Array<T> {
   /** `map`, `filter` and their like give plain arrays. */
   static override get [Symbol.species](): ArrayConstructor {
@@ -28,7 +31,10 @@ export class PythonFloat {
   }
 }
 
-/** Marks a number to be sent as a Python `float`: `pyFloat(2)` arrives as `2.0`, where `2` would arrive as the int `2`. */
+/**
+ * Marks a number to be sent as a Python `float`: `pyFloat(2)` arrives as `2.0`, where `2` would arrive as the
+ * int `2`.
+ */
 export function pyFloat(value: number): PythonFloat {
   return new PythonFloat(value);
 }
@@ -131,7 +137,8 @@ export class PythonEnum<T = unknown> {
 
 /** A Python named tuple: a {@linkcode PythonTuple} that knows its class and the names of its fields. */
 export class PythonNamedTuple<T = unknown> extends PythonTuple<T> {
-  // Not enumerable and set by `makeNamedTuple`: an Array subclass's constructor is called by Array's own methods.
+  // Not enumerable and set by `makeNamedTuple`: an Array subclass's constructor is called by Array's own
+  // methods.
   #type: PythonClassName = { module: "builtins", name: "tuple" };
   #fields: readonly string[] = [];
 
@@ -170,7 +177,9 @@ export class PythonNamedTuple<T = unknown> extends PythonTuple<T> {
   }
 }
 
-/** An instance of a Python dataclass. It goes back as a new instance with these fields; no constructor runs. */
+/**
+ * An instance of a Python dataclass. It goes back as a new instance with these fields; no constructor runs.
+ */
 export class PythonDataclass<T extends Record<string, unknown> = Record<string, unknown>> {
   /** The class. */
   readonly type: PythonClassName;

@@ -1,4 +1,6 @@
-/** Arrays and tables, with numpy, pandas, polars and pyarrow where they can be installed, and without them. */
+/**
+ * Arrays and tables, with numpy, pandas, polars and pyarrow where they can be installed, and without them.
+ */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ValueConversionError } from "../../core/errors.ts";

@@ -1,4 +1,6 @@
-"""A Python that does nothing but encode and decode values, for the tests of the codecs. Frames on stdin and stdout."""
+"""A Python that does nothing but encode and decode values, for the tests of the codecs. Frames on stdin and
+stdout.
+"""
 
 from __future__ import annotations
 
@@ -63,9 +65,18 @@ def describe(value: object, above: tuple = ()) -> str:
         items = ",".join([describe(item, inner) for item in value])
         return f"[{items}]" if kind is list else f"({items})"
     if kind in (set, frozenset):
-        return ("S" if kind is set else "Z") + "{" + ",".join(sorted(describe(item, inner) for item in value)) + "}"
+        return (
+            ("S" if kind is set else "Z")
+            + "{"
+            + ",".join(sorted(describe(item, inner) for item in value))
+            + "}"
+        )
     if kind is dict:
-        return "{" + ",".join(sorted(f"{describe(k, inner)}:{describe(v, inner)}" for k, v in value.items())) + "}"
+        return (
+            "{"
+            + ",".join(sorted(f"{describe(k, inner)}:{describe(v, inner)}" for k, v in value.items()))
+            + "}"
+        )
     return f"<{kind.__name__} {value!r}>"
 
 
@@ -99,29 +110,43 @@ def apart(value: object) -> object:
 
 
 def random_text(rng: random.Random) -> str:
-    alphabet = rng.choice(("abc", "0123456789", "aé\u4e2d", "\U0001f600x", "\ud800a\udfffb", "\x00\"\\\n\u2028", "$_p"))
+    alphabet = rng.choice(
+        ("abc", "0123456789", "aé\u4e2d", "\U0001f600x", "\ud800a\udfffb", '\x00"\\\n\u2028', "$_p")
+    )
     text = "".join(rng.choice(alphabet) for _ in range(rng.choice((0, 1, 2, 5, 30, 50))))
     if rng.random() < 0.05:
         text = rng.choice(("__proto__", "constructor", "$", "toJSON", "then", "length", "-0", "1"))
     # No high surrogate before a low one: such a string becomes a handle.
-    return "".join(b if not ("\ud800" <= a <= "\udbff" and "\udc00" <= b <= "\udfff") else "_"
-                   for a, b in zip(" " + text, text))
+    return "".join(
+        b if not ("\ud800" <= a <= "\udbff" and "\udc00" <= b <= "\udfff") else "_"
+        for a, b in zip(" " + text, text)
+    )
 
 
 def random_float(rng: random.Random) -> float:
     value = struct.unpack(">d", rng.getrandbits(64).to_bytes(8, "big"))[0]
     # A float without a fraction comes back as an int, as the table says.
-    return 0.5 if value == int(value if value - value == 0 else 0) and value != 0 and value - value == 0 else value or 0.5
+    return (
+        0.5
+        if value == int(value if value - value == 0 else 0) and value != 0 and value - value == 0
+        else value or 0.5
+    )
 
 
 LEAVES = [
     lambda rng: None,
     lambda rng: rng.random() < 0.5,
     lambda rng: rng.randrange(-300, 300),
-    lambda rng: rng.randrange(-(2**rng.choice((15, 16, 31, 32, 47, 48, 53, 54, 63, 64, 200))), 2 ** rng.choice((8, 53, 64, 90))),
-    lambda rng: rng.choice((2**53, 2**53 - 1, 2**53 + 1, -(2**53), -(2**53) + 1, 2**63, -(2**63), 255, 256, 65535, 65536)),
+    lambda rng: rng.randrange(
+        -(2 ** rng.choice((15, 16, 31, 32, 47, 48, 53, 54, 63, 64, 200))), 2 ** rng.choice((8, 53, 64, 90))
+    ),
+    lambda rng: rng.choice(
+        (2**53, 2**53 - 1, 2**53 + 1, -(2**53), -(2**53) + 1, 2**63, -(2**63), 255, 256, 65535, 65536)
+    ),
     random_float,
-    lambda rng: rng.choice((float("nan"), float("inf"), float("-inf"), -0.0, 5e-324, 1.7976931348623157e308 / 3 + 0.1, 0.1)),
+    lambda rng: rng.choice(
+        (float("nan"), float("inf"), float("-inf"), -0.0, 5e-324, 1.7976931348623157e308 / 3 + 0.1, 0.1)
+    ),
     random_text,
     random_text,
     lambda rng: bytes(rng.getrandbits(8) for _ in range(rng.choice((0, 1, 7, 300)))),
@@ -144,7 +169,9 @@ class Codec:
             return self.encode(eval(code, sys.modules["__main__"].__dict__), mode, form)
         if operation == "check":  # decodes, then evaluates an expression about `value`
             value = values.decode(rest[0], parts, self.context)
-            return self.encode(eval(rest[1], {**sys.modules["__main__"].__dict__, "value": value}), "auto", "packed")
+            return self.encode(
+                eval(rest[1], {**sys.modules["__main__"].__dict__, "value": value}), "auto", "packed"
+            )
         if operation == "echo":
             return self.encode(values.decode(rest[0], parts, self.context), rest[1], rest[2])
         if operation == "describe":

@@ -1,13 +1,16 @@
 /**
- * What a JavaScript value must become in Python, as text with types. Twin of `describe` in `codec.py`, and written
- * from the table of `docs/VALUES.md`, not from the encoder.
+ * What a JavaScript value must become in Python, as text with types. Twin of `describe` in `codec.py`, and
+ * written from the table of `docs/VALUES.md`, not from the encoder.
  *
  * @module
  */
 
 import { PythonFloat, PythonTuple } from "../../core/values.ts";
 
-/** Type and value of the Python image of `value`. With `back`, of the image of what `value` is after it came back. */
+/**
+ * Type and value of the Python image of `value`. With `back`, of the image of what `value` is after it came
+ * back.
+ */
 export function describe(value: unknown, back = false, above: readonly unknown[] = []): string {
   if (value === null || value === undefined) return "n";
   if (typeof value === "boolean") return value ? "T" : "F";
@@ -37,7 +40,10 @@ function float(value: number): string {
   return `f${new Uint8Array(view.buffer).toHex()}`;
 }
 
-/** As Python's `json.dumps` writes it: ASCII. The descriptions are ASCII then, and sort alike in both languages. */
+/**
+ * As Python's `json.dumps` writes it: ASCII. The descriptions are ASCII then, and sort alike in both
+ * languages.
+ */
 function text(value: string): string {
   return JSON.stringify(value).replace(/[\u007f-\uffff]/g, (unit) => {
     return unit === "\x7f" ? unit : `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;

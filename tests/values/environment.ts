@@ -1,8 +1,8 @@
 /**
  * Python environments with packages, for tests that need more than the standard library.
  *
- * They are made once and kept in the system's temporary directory, under a name that says their content, so that the next run
- * finds them; what cannot be installed is a reason to skip.
+ * They are made once and kept in the system's temporary directory, under a name that says their content, so
+ * that the next run finds them; what cannot be installed is a reason to skip.
  *
  * @module
  */

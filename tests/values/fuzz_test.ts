@@ -1,4 +1,7 @@
-/** Broken streams and broken tags: a typed error or a value, never anything else. Seeded: BEEP_TEST_SEED repeats a failure. */
+/**
+ * Broken streams and broken tags: a typed error or a value, never anything else. Seeded: BEEP_TEST_SEED
+ * repeats a failure.
+ */
 
 import { assert, assertStrictEquals, assertThrows } from "@std/assert";
 import { ProtocolError, PythonHostError } from "../../core/errors.ts";

@@ -1,4 +1,7 @@
-/** Random nested values, each way and back, through a real Python. The seed of a failure is printed; run again with BEEP_TEST_SEED. */
+/**
+ * Random nested values, each way and back, through a real Python. The seed of a failure is printed; run again
+ * with BEEP_TEST_SEED.
+ */
 
 import { assertEquals } from "@std/assert";
 import fc from "npm:fast-check@^4.3.0";

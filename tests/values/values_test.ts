@@ -133,7 +133,8 @@ Deno.test("long lists of records arrive as the same list of dicts", async () => 
     ],
   ];
   for (const [name, value, isRows] of columns) {
-    // Alone, and beside what makes the whole value one of tags; both times twice, so that references are counted.
+    // Alone, and beside what makes the whole value one of tags; both times twice, so that references are
+    // counted.
     for (const sent of [value, [value], { value, set: new Set() }, [[], value, value, [shared], shared]]) {
       const { json, parts } = codec.encode(sent);
       assertEquals(json.includes('["rows",'), isRows, name);

@@ -1,7 +1,8 @@
-"""Arrays of numbers: numpy's, `array.array` and `memoryview`, as bytes with a dtype, and back; and rows of floats.
+"""Arrays of numbers: numpy's, `array.array` and `memoryview`, as bytes with a dtype, and back; and rows of
+floats.
 
-numpy is never imported to send a value: an ndarray can only exist where numpy is loaded. To receive an array it is
-imported when it is installed, so that what user code gets does not depend on who imported numpy first.
+numpy is never imported to send a value: an ndarray can only exist where numpy is loaded. To receive an array
+it is imported when it is installed, so that what user code gets does not depend on who imported numpy first.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     # Not at run time: on some versions typing brings the whole of re with it.
     from typing import Any
 
-# dtype without its byte order -> (bytes of an item, format of `memoryview.cast` or None where only numpy has it).
+# dtype without its byte order -> (bytes of an item, format of `memoryview.cast` or None where only numpy has
+# it).
 ITEMS: dict[str, tuple[int, str | None]] = {
     "b1": (1, "?"),
     "i1": (1, "b"),
@@ -52,7 +54,7 @@ def item_bytes(dtype: object) -> int:
     raise ValueError(f"dtype {dtype!r:.40} is none of the wire")
 
 
-# ---------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------
 # Towards the client
 
 
@@ -131,12 +133,12 @@ def c_ordered(dtype: str, shape: tuple[int, ...], strides: tuple[int, ...], data
     return memoryview(array.copy(order="C").reshape(-1).view(numpy.uint8))
 
 
-# ---------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------
 # From the client
 
 
 def restore(dtype: str, shape: list[int], data: Any) -> object:
-    """The array of a tag: an ndarray when numpy is installed, else an `array.array` or a shaped `memoryview`."""
+    """The array of a tag: an ndarray when numpy is installed, else an `array.array` or a `memoryview`."""
     size = item_bytes(dtype)
     if type(shape) is not list or len(shape) > _MOST_DIMENSIONS:
         raise ValueError("shape is not a list of at most 64 lengths")
@@ -172,7 +174,7 @@ def restore(dtype: str, shape: list[int], data: Any) -> object:
 def _cast_shape(flat: memoryview, form: str, shape: list[int]) -> memoryview:
     if 0 in shape:
         raise ConversionError(
-            f"Cannot make an array of shape {shape}: memoryview has no empty dimensions and numpy is not installed",
+            f"Cannot make an array of shape {shape}: memoryview has no empty ones and numpy is missing",
             hint="Install numpy in the environment of the server.",
         )
     return flat.cast(form, shape)
@@ -198,7 +200,7 @@ _NOT_ASKED = object()
 _numpy_missing = False
 
 
-# ---------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------
 # Rows of 32-bit floats from anything array-like
 
 
@@ -215,7 +217,7 @@ def floats(value: object) -> tuple[list[int], Any]:
 
 
 def floats2d(value: object) -> tuple[list[int], Any]:
-    """`([rows, columns], bytes)`: as `floats`, of a value of two dimensions; one of one dimension is one row."""
+    """`([rows, columns], bytes)`: as `floats`, of two dimensions; a value of one dimension is one row."""
     numpy = sys.modules.get("numpy")
     if numpy is not None and _is_array_like(value, numpy):
         array = _float_array(value, numpy)
@@ -245,7 +247,9 @@ def floats2d(value: object) -> tuple[list[int], Any]:
 
 
 def _is_array_like(value: object, numpy: Any) -> bool:
-    return isinstance(value, numpy.ndarray) or hasattr(type(value), "__array__") or type(value) in (list, tuple)
+    return (
+        isinstance(value, numpy.ndarray) or hasattr(type(value), "__array__") or type(value) in (list, tuple)
+    )
 
 
 def _float_array(value: object, numpy: Any) -> Any:
@@ -278,7 +282,7 @@ def _nested(value: object) -> Any:
 
 
 def _flatten(value: object, flat: list) -> None:
-    """Adds the numbers of nested rows; all rows of one level must be equally long, as those of an array are."""
+    """Adds the numbers of nested rows; all rows of one level must be equally long."""
     lengths: list[int] = []
     stack = [iter((value,))]
     while stack:
@@ -290,7 +294,9 @@ def _flatten(value: object, flat: list) -> None:
                 flat.append(item)
                 continue
             if level >= _MOST_DIMENSIONS:
-                raise ConversionError(f"Cannot give floats: the value is nested more than {_MOST_DIMENSIONS} deep")
+                raise ConversionError(
+                    f"Cannot give floats: the value is nested more than {_MOST_DIMENSIONS} deep"
+                )
             rows = _nested(item)
             if level == len(lengths) and not flat:
                 lengths.append(len(rows))

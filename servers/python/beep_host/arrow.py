@@ -1,7 +1,8 @@
-"""Tables as an Arrow IPC stream (`result: "arrow"`): pandas, polars, pyarrow, and whatever speaks Arrow's C stream."""
+"""Tables as an Arrow IPC stream (`result: "arrow"`): pandas, polars, pyarrow, and whatever speaks Arrow's C
+stream.
+"""
 
 from __future__ import annotations
-
 
 from beep_host.errors import ConversionError
 

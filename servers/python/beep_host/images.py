@@ -1,10 +1,12 @@
 """The images of Python objects that are not plain data: one table, used by both encoders.
 
-An *image* is what an object becomes on the wire: the name of a tag (`docs/PROTOCOL.md` §4), its arguments and, for what
-can contain itself, the contents that are filled in afterwards. An object that has no image becomes a handle.
+An *image* is what an object becomes on the wire: the name of a tag (`docs/PROTOCOL.md` §4), its arguments
+and, for what can contain itself, the contents that are filled in afterwards. An object that has no image
+becomes a handle.
 
-Objects here may be hostile. Only `type(obj)` is asked what an object is, never `__class__`; `issubclass` is only
-asked about real classes, whose answer no metaclass can change; and everything else runs under the caller's guard.
+Objects here may be hostile. Only `type(obj)` is asked what an object is, never `__class__`; `issubclass` is
+only asked about real classes, whose answer no metaclass can change; and everything else runs under the
+caller's guard.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
     # Not at run time: on some versions typing brings the whole of re with it.
     from typing import Any, Callable, Optional
 
-    # (name, arguments) or (name, arguments, contents); contents are a dict of fields, or pairs for the name "map".
+    # (name, arguments) or (name, arguments, contents); contents are a dict of fields, or pairs for the name
+    # "map".
     Image = tuple
     Imager = Callable[[Any], Optional[Image]]
 
@@ -24,7 +27,7 @@ _IMAGERS: dict[type, Imager] = {complex: lambda value: ("complex", (value.real, 
 
 
 def image(value: object, converters: dict[str, tuple[str, ...]] | None = None) -> Image | None:
-    """The image of `value`, which is not an exact `None`, bool, int, float, str, bytes or builtin container."""
+    """The image of `value`, which is neither an exact builtin scalar nor an exact builtin container."""
     kind = type(value)
     if converters:
         name = f"{kind.__module__}.{kind.__qualname__}"
@@ -51,7 +54,7 @@ def image(value: object, converters: dict[str, tuple[str, ...]] | None = None) -
     return None
 
 
-# ---------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------
 # Dates and times. The wire carries ISO text with six digits of a second or none, which every CPython reads.
 
 
@@ -102,7 +105,7 @@ def _zone_name(value: Any, zone: Any) -> str | None:
     return zone.key
 
 
-# ---------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------
 # Numbers and identifiers
 
 
@@ -114,8 +117,9 @@ def _uuid(value: Any) -> Image:
     return "uuid", (value.hex,)
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# Ordered dicts, enums, dataclasses, named tuples. The last three go back only when their class can be found by name.
+# ----------------------------------------------------------------------------------------------------
+# Ordered dicts, enums, dataclasses, named tuples. The last three go back only when their class can be found
+# by name.
 
 
 def _ordered_dict(value: Any) -> Image | None:
@@ -154,7 +158,11 @@ def _namedtuple(value: Any) -> Image | None:
     if type(fields) is not tuple or kind.__bases__ != (tuple,) or len(fields) != tuple.__len__(value):
         return None
     path = class_path(kind)
-    return None if path is None else ("object", ("namedtuple", [*path, list(fields), list(tuple.__iter__(value))]))
+    return (
+        None
+        if path is None
+        else ("object", ("namedtuple", [*path, list(fields), list(tuple.__iter__(value))]))
+    )
 
 
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made by a class statement
@@ -173,8 +181,9 @@ def _dataclass(value: Any) -> Image | None:
     return "object", ("dataclass", path), {name: getattr(value, name) for name in names}
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# Types of modules that may not be loaded: each is bound when its module is, so that none is imported for the table.
+# ----------------------------------------------------------------------------------------------------
+# Types of modules that may not be loaded: each is bound when its module is, so that none is imported for the
+# table.
 
 _ENUM: list[type] = []
 
@@ -240,5 +249,6 @@ def _bind() -> None:
         try:
             _UNBOUND[name](module)
         except AttributeError:
-            continue  # still being imported by another thread, or a stand-in of that name: asked again next time
+            # Still being imported by another thread, or a stand-in of that name: asked again next time.
+            continue
         _UNBOUND.pop(name, None)

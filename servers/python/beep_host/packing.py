@@ -1,8 +1,9 @@
-"""Values towards the client as a packed stream (`docs/PROTOCOL.md` §5): written at C speed, read without executing.
+"""Values towards the client as a packed stream (`docs/PROTOCOL.md` §5): written at C speed, read without
+executing.
 
-The pickler of the standard library writes plain data by itself and asks `reducer_override` about everything else. What
-we answer names only the functions of our own closed table, so the stream holds nothing that a reader could execute;
-and Python itself never reads one.
+The pickler of the standard library writes plain data by itself and asks `reducer_override` about everything
+else. What we answer names only the functions of our own closed table, so the stream holds nothing that a
+reader could execute; and Python itself never reads one.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ _MOST_BUFFERS = 60_000
 
 
 class Global:
-    """A name of the closed table. Instances live in `beep_host.values`, under which name the stream knows them."""
+    """A name of the closed table. Instances live in `beep_host.values`, under which name the stream knows
+    them.
+    """
 
     __module__ = "beep_host.values"
     __slots__ = ("__qualname__",)
@@ -134,10 +137,13 @@ def has_surrogate_pair(text: str) -> bool:
 
 
 def pack(value: object, strict: bool, context: Any) -> list:
-    """The parts of `value`: the stream, then its buffers. In strict mode what has no image is a `ConversionError`."""
+    """The parts of `value`: the stream, then its buffers. In strict mode what has no image is a
+    `ConversionError`.
+    """
     parts, packer = _pack(_Packer, value, strict, context)
-    # Surrogates are three bytes of which the first is 0xED. Finding it is one pass at memory speed; it is also the
-    # first byte of many Hangul syllables and may be in any binary data, so the pair itself is then looked for.
+    # Surrogates are three bytes of which the first is 0xED. Finding it is one pass at memory speed; it is
+    # also the first byte of many Hangul syllables and may be in any binary data, so the pair itself is then
+    # looked for.
     if b"\xed" in parts[0] and _may_hold_pair(parts[0]):
         _drop(packer)
         parts, _ = _pack(_SurrogateAwarePacker, value, strict, context)
@@ -180,19 +186,23 @@ def _drop(packer: _Packer) -> None:
 
 
 def pack_handle(handle: tuple[int, str]) -> bytes:
-    """The stream of one handle, written by hand: results that are handles are many, and a pickler costs ten times this."""
+    """The stream of one handle, written by hand: results that are handles are many, and a pickler costs ten
+    times this.
+    """
     number, type_name = handle
     name = type_name.encode("utf-8", "replace")[:255].decode("utf-8", "ignore").encode()
     size = number.bit_length() // 8 + 1
-    return b"".join((
-        b"\x80\x05\x8c\x10beep_host.values\x8c\x06handle\x93\x8a",
-        bytes((size,)),
-        number.to_bytes(size, "little"),
-        b"\x8c",
-        bytes((len(name),)),
-        name,
-        b"\x86R.",
-    ))
+    return b"".join(
+        (
+            b"\x80\x05\x8c\x10beep_host.values\x8c\x06handle\x93\x8a",
+            bytes((size,)),
+            number.to_bytes(size, "little"),
+            b"\x8c",
+            bytes((len(name),)),
+            name,
+            b"\x86R.",
+        )
+    )
 
 
 def unfaithful_error(root: object, value: object) -> ConversionError:
@@ -205,12 +215,14 @@ def unfaithful_error(root: object, value: object) -> ConversionError:
     return ConversionError(
         f"Cannot send {what} by value: it has no faithful image in JavaScript",
         find_path(root, value),
-        hint="Ask for result \"auto\" or \"handle\", or convert it in Python first.",
+        hint='Ask for result "auto" or "handle", or convert it in Python first.',
     )
 
 
 def is_container(kind: type) -> bool:
-    """Whether `kind` is a builtin container; compared by identity, since a metaclass may have an `==` of its own."""
+    """Whether `kind` is a builtin container; compared by identity, since a metaclass may have an `==` of its
+    own.
+    """
     return kind is list or kind is tuple or kind is dict or kind is set or kind is frozenset
 
 

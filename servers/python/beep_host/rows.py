@@ -49,7 +49,8 @@ def _cells(column: Any, part: Callable[[Any], Any]) -> list:
 
 
 def _maker(count: int) -> Any:
-    """A function of `count` keys and `count` columns that makes the dicts in one comprehension, the fastest way there is.
+    """A function of `count` keys and `count` columns that makes the dicts in one comprehension, the fastest
+    way there is.
 
     Its source depends on the count alone; nothing that came over a wire is in it.
     """

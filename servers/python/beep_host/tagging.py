@@ -1,7 +1,8 @@
-"""Values towards clients as JSON: with tags (`docs/PROTOCOL.md` §4), and in the dialect of the original's clients (§7)."""
+"""Values towards clients as JSON: with tags (`docs/PROTOCOL.md` §4), and in the dialect of the original's
+clients (§7).
+"""
 
 from __future__ import annotations
-
 
 from beep_host.errors import ConversionError, HostError
 from beep_host.images import image
@@ -64,7 +65,8 @@ class _Tagger:
         self.converters = getattr(context, "converters", None)
         self.inline = inline
         self.parts: list = []
-        # Containers that have opened, by identity. What is kept alive here cannot lend its identity to another.
+        # Containers that have opened, by identity. What is kept alive here cannot lend its identity to
+        # another.
         self.opened: dict[int, tuple[int, object]] = {}
 
     def tag(self, value: Any, depth: int) -> Any:
@@ -98,7 +100,9 @@ class _Tagger:
         self.open(value)
         if "$" not in value and all(type(key) is str and _keeps_place(key) for key in value):
             return {key: self.tag(item, depth + 1) for key, item in value.items()}
-        return _tag("dict", [[self.tag(key, depth + 1), self.tag(item, depth + 1)] for key, item in value.items()])
+        return _tag(
+            "dict", [[self.tag(key, depth + 1), self.tag(item, depth + 1)] for key, item in value.items()]
+        )
 
     def tag_other(self, value: Any, depth: int) -> Any:
         try:
@@ -112,7 +116,9 @@ class _Tagger:
             return self.handle_of(value)
         name, arguments = found[0], found[1]
         if name == "scalar":
-            return self.tag(arguments[0] if type(arguments[0]).__name__ != "PickleBuffer" else value.tobytes(), depth)
+            return self.tag(
+                arguments[0] if type(arguments[0]).__name__ != "PickleBuffer" else value.tobytes(), depth
+            )
         if name == "map":
             self.open(value)
             items = list(dict.items(value))
@@ -133,7 +139,8 @@ class _Tagger:
     def tag_object(self, kind: str, fields: list, state: dict | None, depth: int) -> Any:
         # The lists in `fields` are part of the tag, not containers of the value: only what they hold is.
         tagged = [
-            [self.tag(item, depth + 1) for item in field] if type(field) is list and kind != "enum"
+            [self.tag(item, depth + 1) for item in field]
+            if type(field) is list and kind != "enum"
             else self.tag(field, depth + 1)
             for field in fields
         ]
@@ -161,7 +168,8 @@ class _Tagger:
 
 
 def _keeps_place(key: str) -> bool:
-    # JavaScript puts keys that look like an index first, and `ref` counts containers in the order of the text.
+    # JavaScript puts keys that look like an index first, and `ref` counts containers in the order of the
+    # text.
     return not "0" <= key[:1] <= "9" and (key.isascii() or not has_surrogate_pair(key))
 
 
@@ -169,12 +177,14 @@ def _tag(name: str, *arguments: Any) -> dict:
     return {"$": [name, *arguments]}
 
 
-# ---------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------
 # The original's dialect, which loses what JSON loses; its clients ask for no more.
 
 
 def plain(value: Any, context: Any) -> Any:
-    """`value` as `json.dumps` takes it; what is not plain data is `{"isHandle": true, "handleId", "typeName"}`."""
+    """`value` as `json.dumps` takes it; what is not plain data is `{"isHandle": true, "handleId",
+    "typeName"}`.
+    """
     return _plain(value, context, ())
 
 
@@ -196,17 +206,27 @@ def _plain(value: Any, context: Any, above: tuple[int, ...]) -> Any:
         within = (*above, id(value))
         if kind is not dict:
             return [_plain(item, context, within) for item in value]
-        if all(type(key) in (str, int, float, bool) or key is None for key in value):
-            return {_plain_key(key): _plain(item, context, within) for key, item in value.items()}
+        keys = _plain_keys(value)
+        if keys is not None:
+            return {key: _plain(item, context, within) for key, item in zip(keys, value.values())}
     number, type_name = context.new_handle(value)
     return {"isHandle": True, "handleId": f"handle_{number}", "typeName": type_name}
 
 
-def _plain_key(key: Any) -> str:
-    # As json.dumps spells keys.
-    if type(key) is str:
-        return key
-    return {None: "null", True: "true", False: "false"}.get(key) if key is None or type(key) is bool else repr(key)  # type: ignore[return-value]
+def _plain_keys(value: dict) -> list[str] | None:
+    """The keys as json.dumps spells them; None when one is none that it takes, or two are spelled alike."""
+    keys = []
+    for key in value:
+        kind = type(key)
+        if kind is str:
+            keys.append(key)
+        elif key is None or kind is bool:
+            keys.append({None: "null", True: "true", False: "false"}[key])
+        elif kind is int or kind is float:
+            keys.append(_decimal_text(key) if kind is int else repr(key))
+        else:
+            return None
+    return keys if len(set(keys)) == len(keys) else None
 
 
 def _decimal_text(value: int) -> str:

@@ -1,7 +1,7 @@
 """Reads tagged values (`docs/PROTOCOL.md` §4): what arguments from a client become.
 
-Nothing here executes what came: a tag names a builtin type, a handle, a function of the client, or a class that user
-code made known. Whatever is malformed, at whatever depth, is a `ConversionError` that says where.
+Nothing here executes what came: a tag names a builtin type, a handle, a function of the client, or a class
+that user code made known. Whatever is malformed, at whatever depth, is a `ConversionError` that says where.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _PENDING = object()
 def decode(value: Any, parts: Any, context: Any, *, skip: int = 0) -> Any:
     """The Python value of tagged JSON, changed in place where it is not new.
 
-    `context.handle(id)` gives an object or raises `StaleHandle`; `context.function(id, is_async)` gives a callable.
-    `skip` is how many leading steps of a path belong to the message and not to the caller's value.
+    `context.handle(id)` gives an object or raises `StaleHandle`; `context.function(id, is_async)` gives a
+    callable. `skip` is how many leading steps of a path belong to the message and not to the caller's value.
     """
     reader = _Reader(parts, context)
     try:
@@ -81,9 +81,16 @@ class _Reader:
         for key, child in value.items():
             kind = type(child)
             if kind is dict:
-                # A handle among the locals of a call is what most tagged values are: read without a step of its own.
+                # A handle among the locals of a call is what most tagged values are: read without a step of
+                # its own.
                 tag = child.get("$")
-                if type(tag) is list and len(child) == 1 and len(tag) == 2 and tag[0] == "handle" and type(tag[1]) is int:
+                if (
+                    type(tag) is list
+                    and len(child) == 1
+                    and len(tag) == 2
+                    and tag[0] == "handle"
+                    and type(tag[1]) is int
+                ):
                     value[key] = self.context.handle(tag[1])
                     continue
             elif kind is not list:
@@ -120,10 +127,13 @@ class _Reader:
             return reader(self, *tag[1:])
         except TypeError as error:
             if error.__traceback__ is not None and error.__traceback__.tb_next is None:
-                raise ConversionError(f'Cannot read the value: tag "{tag[0]}" has {len(tag) - 1} arguments') from None
+                raise ConversionError(
+                    f'Cannot read the value: tag "{tag[0]}" has {len(tag) - 1} arguments'
+                ) from None
             raise
 
-    # -- containers -------------------------------------------------------------------------------------------
+    # -- containers
+    # -------------------------------------------------------------------------------------------
 
     def _tuple(self, items: Any) -> tuple:
         return self._immutable(items, tuple)
@@ -190,10 +200,13 @@ class _Reader:
         if type(number) is not int or not 0 <= number < len(self.opened):
             raise ConversionError("Cannot read the value: a reference points to nothing before it")
         if self.opened[number] is _PENDING:
-            raise ConversionError("Cannot make a cycle through a tuple, a frozenset or another immutable value")
+            raise ConversionError(
+                "Cannot make a cycle through a tuple, a frozenset or another immutable value"
+            )
         return self.opened[number]
 
-    # -- leaves -----------------------------------------------------------------------------------------------
+    # -- leaves
+    # -----------------------------------------------------------------------------------------------
 
     def _part(self, part: Any) -> Any:
         if type(part) is str:
@@ -289,7 +302,8 @@ class _Reader:
             raise ConversionError("Cannot read the value: a function is not an id and a boolean")
         return self.context.function(number, is_async)
 
-    # -- enums, dataclasses, named tuples and converters ---------------------------------------------------------
+    # -- enums, dataclasses, named tuples and converters
+    # ---------------------------------------------------------
 
     def _object(self, kind: Any, fields: Any) -> Any:
         fields = _list(fields)
@@ -315,7 +329,8 @@ class _Reader:
         fields = getattr(found, "__dataclass_fields__", None)
         if type(fields) is not dict or type(state) is not dict or not state.keys() <= fields.keys():
             raise ConversionError(f"Cannot make a {name}: it is no dataclass with these fields")
-        # As copying does: the fields are set, no constructor runs. Frozen classes refuse only their own setattr.
+        # As copying does: the fields are set, no constructor runs. Frozen classes refuse only their own
+        # setattr.
         made = object.__new__(found)
         self._open(made)
         for field, child in state.items():
@@ -370,7 +385,9 @@ def _hashable(value: Any) -> Any:
     try:
         hash(value)
     except Exception as error:
-        raise ConversionError(f"Cannot use a {type(value).__name__} as a key or member: {error!s:.200}") from error
+        raise ConversionError(
+            f"Cannot use a {type(value).__name__} as a key or member: {error!s:.200}"
+        ) from error
     return value
 
 
@@ -382,7 +399,7 @@ def _zone(name: str) -> Any:
     except Exception as error:
         raise ConversionError(
             f'Cannot find time zone "{name:.80}" in Python',
-            hint="Where the system has no time zone data, install the package tzdata in the server's environment.",
+            hint="Where the system has no time zone data, install tzdata in the server's environment.",
         ) from error
 
 
@@ -391,7 +408,9 @@ def _class(module: Any, name: Any) -> Any:
 
     found = find_class(_str(module), _str(name))
     if found is None:
-        raise ConversionError(f'Cannot find class "{name:.80}" in module "{module:.80}", which has to be loaded')
+        raise ConversionError(
+            f'Cannot find class "{name:.80}" in module "{module:.80}", which has to be loaded'
+        )
     return found
 
 
@@ -435,4 +454,6 @@ def _construct(found: type, arguments: Any, keywords: Any) -> Any:
     try:
         return found(*arguments, **keywords)
     except Exception as error:
-        raise ConversionError(f"Cannot make a {found.__name__}: {type(error).__name__}: {error!s:.200}") from error
+        raise ConversionError(
+            f"Cannot make a {found.__name__}: {type(error).__name__}: {error!s:.200}"
+        ) from error

@@ -1,8 +1,8 @@
 """Values to the wire and back. Twin of `values.ts`; both read `tests/golden/values.json`.
 
-`encode` gives a result in the form that is fastest for our own clients, `encode_tagged` as JSON with tags, `plain` in
-the dialect of the original's clients. `decode` reads arguments with tags. `docs/VALUES.md` is the table of what becomes
-what, and a test reads it row by row.
+`encode` gives a result in the form that is fastest for our own clients, `encode_tagged` as JSON with tags,
+`plain` in the dialect of the original's clients. `decode` reads arguments with tags. `docs/VALUES.md` is the
+table of what becomes what, and a test reads it row by row.
 """
 
 from __future__ import annotations
@@ -32,11 +32,13 @@ _MAX_JSON_TEXT = 4096
 
 
 def encode(value: Any, mode: str, context: Any) -> tuple[str, bytes, list]:
-    """A result as `(kind, json, parts)`: kind "ok" with JSON, or "packed" with a stream and its buffers as parts.
+    """A result as `(kind, json, parts)`: kind "ok" with JSON, or "packed" with a stream and its buffers as
+    parts.
 
-    `mode` is "auto" (what has no faithful image becomes a handle), "value" (it is a `ConversionError`), "handle"
-    (everything becomes one) or "arrow" (tables become an Arrow stream). `context.new_handle(object)` gives
-    `(id, type name)`; `context.converters`, if there, maps type names to the attributes that make up an image.
+    `mode` is "auto" (what has no faithful image becomes a handle), "value" (it is a `ConversionError`),
+    "handle" (everything becomes one) or "arrow" (tables become an Arrow stream). `context.new_handle(object)`
+    gives `(id, type name)`; `context.converters`, if there, maps type names to the attributes that make up an
+    image.
     """
     if mode == "auto" or mode == "value":
         kind = type(value)
@@ -71,7 +73,9 @@ def _pack(value: Any, strict: bool, context: Any) -> list:
         raise
     except RecursionError:
         if strict:
-            raise ConversionError("Cannot send the value: it is nested deeper than the interpreter can follow") from None
+            raise ConversionError(
+                "Cannot send the value: it is nested deeper than the interpreter can follow"
+            ) from None
     except Exception as error:
         # A container that changed while it was read, or code of the value's own that raised.
         if strict:
@@ -80,7 +84,9 @@ def _pack(value: Any, strict: bool, context: Any) -> list:
 
 
 def encode_tagged(value: Any, mode: str, context: Any, *, inline: bool = False) -> tuple[bytes, list]:
-    """A result as JSON with tags and its parts. With `inline` there are no parts: bytes stand in it as base64."""
+    """A result as JSON with tags and its parts. With `inline` there are no parts: bytes stand in it as
+    base64.
+    """
     from beep_host.tagging import encode_tagged as encode_it
 
     return encode_it(value, mode, context, inline)

@@ -16,6 +16,7 @@ from beep_host import values
 from beep_host.errors import ConversionError, HostError, StaleHandle
 from beep_host.images import image
 from beep_host.packing import GLOBALS, has_surrogate_pair, pack_handle
+
 from tests.golden import read_golden
 
 
@@ -78,7 +79,7 @@ class Encode(unittest.TestCase):
             (1.5, b"1.5"),
             (-0.0, b"-0.0"),
             (1e22, b"1e+22"),
-            ("a\"\n", b'"a\\"\\n"'),
+            ('a"\n', b'"a\\"\\n"'),
         ]:
             self.assertEqual(values.encode(value, "auto", None), ("ok", text, []))
             self.assertEqual(repr(json.loads(text)), repr(value))
@@ -185,7 +186,8 @@ class Images(unittest.TestCase):
         from subprocess import run
 
         code = "import sys; from beep_host import values; values.encode([1, {2: object}], 'auto', C()); "
-        lean = "assert not {'numpy', 'json', 're', 'datetime', 'enum', 'inspect'} & set(sys.modules), sys.modules.keys()"
+        lean = "unwanted = {'numpy', 'json', 're', 'datetime', 'enum', 'inspect'} & set(sys.modules); "
+        lean += "assert not unwanted, unwanted"
         context = "\nclass C:\n    def new_handle(self, value): return 1, 'x'\n"
         directory = os.path.dirname(os.path.dirname(values.__file__))
         code = f"import sys; sys.path.insert(0, {directory!r}){context}{code}{lean}"
@@ -293,11 +295,30 @@ class Decode(unittest.TestCase):
         seed = int(os.environ.get("BEEP_TEST_SEED", random.randrange(2**31)))
         rng = random.Random(seed)
         names = sorted(tag for tag in values.decode.__globals__["_TAGS"])
-        pool: list = [None, True, -1, 0, 1, 10**9, 0.5, "", "nan", "ff", "2024-01-01", "<f8", [], {}, [1, 2], "Zürich"]
+        pool: list = [
+            None,
+            True,
+            -1,
+            0,
+            1,
+            10**9,
+            0.5,
+            "",
+            "nan",
+            "ff",
+            "2024-01-01",
+            "<f8",
+            [],
+            {},
+            [1, 2],
+            "Zürich",
+        ]
 
         def collect(value: Any) -> None:
             pool.append(value)
-            for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            for item in (
+                value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+            ):
                 collect(item)
 
         for vector in read_golden("values.json")["values"]:
@@ -355,7 +376,8 @@ class Plain(unittest.TestCase):
         self.assertIn('"isHandle": true', json.dumps(values.plain(deep, Context())))
 
     def test_whatever_comes_out_is_json(self) -> None:
-        for value in (10**5000, {(1,): 2}, {True: 1, 1.5: 2}, Colour.RED, "\ud800"):
+        self.assertTrue(values.plain({1: "a", "1": "b"}, Context())["isHandle"])
+        for value in (10**5000, {10**5000: 1}, {(1,): 2}, {True: 1, 1.5: 2}, Colour.RED, "\ud800"):
             json.dumps(values.plain(value, Context()), allow_nan=False)
 
 

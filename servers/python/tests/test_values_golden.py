@@ -15,18 +15,28 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from beep_host import values
+
 from tests.golden import read_golden
 
 HANDLE = object()
 FUNCTION = "the function"
 ASYNC = "the async function"
-SCOPE = {
-    name: value
-    for name, value in globals().items()
-    if name in {
-        "array", "OrderedDict", "date", "datetime", "time", "timedelta", "timezone", "Decimal", "HTTPStatus", "UUID",
-        "ZoneInfo", "HANDLE", "FUNCTION", "ASYNC",
-    }
+# What the vectors' expressions name.
+SCOPE: dict[str, object] = {
+    "array": array,
+    "OrderedDict": OrderedDict,
+    "date": date,
+    "datetime": datetime,
+    "time": time,
+    "timedelta": timedelta,
+    "timezone": timezone,
+    "Decimal": Decimal,
+    "HTTPStatus": HTTPStatus,
+    "UUID": UUID,
+    "ZoneInfo": ZoneInfo,
+    "HANDLE": HANDLE,
+    "FUNCTION": FUNCTION,
+    "ASYNC": ASYNC,
 }
 
 
@@ -49,7 +59,9 @@ def same(one: object, other: object) -> bool:
     if isinstance(one, float):
         return repr(one) == repr(other)
     if isinstance(one, (list, tuple)):
-        return len(one) == len(other) and (one is one[0] if one and one[0] is one else all(map(same, one, other)))
+        return len(one) == len(other) and (
+            one is one[0] if one and one[0] is one else all(map(same, one, other))
+        )
     return repr(one) == repr(other) if one != one else one == other
 
 
@@ -69,7 +81,9 @@ class Golden(unittest.TestCase):
                     self.assertEqual(json.loads(text), vector["tagged"])
                     self.assertEqual([bytes(part) for part in written], parts)
                     kind, _, packed = values.encode([value], "auto", Context())
-                    self.assertEqual((kind, [bytes(part).hex() for part in packed]), ("packed", vector["packed"]))
+                    self.assertEqual(
+                        (kind, [bytes(part).hex() for part in packed]), ("packed", vector["packed"])
+                    )
 
     def test_comparison_can_fail(self) -> None:
         self.assertFalse(same(0.0, -0.0))
