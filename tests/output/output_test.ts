@@ -1,0 +1,142 @@
+// What a server's code writes: where it goes, and that a flood of it is bounded. Numbers are those of FAILURES.md.
+
+import { assert, assertEquals, assertGreater, assertLess, assertRejects } from "@std/assert";
+import { CallTimeoutError } from "../../core/errors.ts";
+import { OUTPUT_RING_BYTES } from "../../servers/output_ring.ts";
+import { startBench, TRANSPORTS, until } from "./_server.ts";
+
+for (const transport of TRANSPORTS) {
+  Deno.test(`#55 100 MB to stdout and stderr are drained, and a call goes on (${transport})`, async () => {
+    await using bench = await startBench(transport);
+    const code = `
+import os, sys
+block = b'x' * 1_000_000
+for _ in range(50):
+    for fd in (1, 2):
+        view = memoryview(block)
+        while view: view = view[os.write(fd, view):]
+7`;
+    assertEquals(await bench.backend.evaluate(code), 7);
+    await until(() => bench.server.stdout.droppedBytes > 48_000_000, "50 MB of stdout");
+    await until(() => bench.server.stderr.droppedBytes > 48_000_000, "50 MB of stderr");
+    assertEquals(bench.server.stdout.text.length <= OUTPUT_RING_BYTES, true);
+  });
+
+  Deno.test(`#56 a flood of prints is bounded and counted, and stopped by a cancel (${transport})`, async () => {
+    await using bench = await startBench(transport);
+    const flood = "while True: print('x' * 1000)";
+    await assertRejects(() => bench.backend.evaluate(flood, undefined, { timeoutMs: 200 }), CallTimeoutError);
+    await until(() => bench.server.stdout.droppedBytes > 0, "dropped bytes");
+    assertEquals(bench.server.stdout.text.length <= OUTPUT_RING_BYTES, true);
+
+    let received = 0;
+    const onStdout = (text: string) => void (received += text.length);
+    await assertRejects(
+      () => bench.backend.evaluate(flood, undefined, { timeoutMs: 200, onStdout }),
+      CallTimeoutError,
+    );
+    assertGreater(received, 100_000);
+    assertEquals(await bench.backend.evaluate("1 + 1"), 2);
+  });
+
+  Deno.test(`#56 a client that does not read slows a call down, and costs bounded memory (${transport})`, async () => {
+    await using bench = await startBench(transport);
+    const other = bench.connect();
+    await other.evaluate("import sys, resource, threading");
+    const before = await other.evaluate<number>("resource.getrusage(resource.RUSAGE_SELF).ru_maxrss");
+    let isBlocked = false;
+    const flood = bench.backend.evaluate<number>(
+      "import builtins\nbuiltins.lines = 0\nfor i in range(60_000):\n  print('x' * 1000)\n  builtins.lines = i\n7",
+      undefined,
+      {
+        onStdout: () => {
+          if (isBlocked) return;
+          isBlocked = true;
+          // The program is busy: nothing is read for this long.
+          for (const end = performance.now() + 700; performance.now() < end;);
+        },
+      },
+    );
+    await until(() => isBlocked, "output");
+    const written = await other.evaluate<number>("import builtins; builtins.lines");
+    assertEquals(await flood, 7);
+    assertLess(written, 59_999, "the call waited for its client");
+    const after = await other.evaluate<number>("resource.getrusage(resource.RUSAGE_SELF).ru_maxrss");
+    // In KiB on Linux, in bytes on macOS. 60 MB were printed.
+    const unit = Deno.build.os === "darwin" ? 1 : 1024;
+    assertLess((after - before) * unit, 45_000_000);
+  });
+
+  Deno.test(`#56 a coroutine's flood delays no other coroutine, and what is dropped is told (${transport})`, async () => {
+    await using bench = await startBench(transport);
+    const other = bench.connect();
+    await other.initialize();
+    let text = "";
+    const flood = bench.backend.evaluate<number>(
+      `
+import asyncio, builtins
+builtins.is_flooded = False
+for i in range(80_000):
+    print('x' * 1000)
+    if i % 100 == 0: await asyncio.sleep(0)
+builtins.is_flooded = True
+7`,
+      undefined,
+      {
+        onStdout: (piece) => {
+          if (text === "") { for (const end = performance.now() + 1_500; performance.now() < end;); }
+          text += piece.length > 200_000 ? piece.slice(0, 1000) : piece;
+        },
+      },
+    );
+    await until(() => text !== "", "output");
+    assertEquals(await other.evaluate("import asyncio\nawait asyncio.sleep(0)\n3"), 3);
+    assertEquals(await flood, 7);
+    const dropped = [...text.matchAll(/\[(\d+) characters dropped: the client did not read them\]/g)]
+      .reduce((sum, [, count]) => sum + Number(count), 0);
+    assertGreater(dropped, 0);
+    const lines = text.match(/^x+$/gm)!.length;
+    assertEquals(lines + dropped / 1001, 80_000, "every line came or was counted");
+  });
+}
+
+Deno.test("#67 what C code and subprocesses write is the server's output and never the wire", async () => {
+  await using bench = await startBench();
+  const code = `
+import ctypes, os, subprocess, sys
+libc = ctypes.CDLL(None)
+libc.puts(b'from C')
+libc.fflush(None)
+os.write(1, b'[1,"ok",0]\\n')
+subprocess.run([sys.executable, '-I', '-c', 'print("from a child")'], check=True)
+print('from a call')
+7`;
+  let out = "";
+  assertEquals(await bench.backend.evaluate(code, undefined, { onStdout: (text) => void (out += text) }), 7);
+  assertEquals(out, "from a call\n");
+  await until(() => bench.server.stdout.text.includes("from a child"), "output of the child");
+  for (const text of ["from C", '[1,"ok",0]']) assert(bench.server.stdout.text.includes(text), text);
+});
+
+Deno.test("what is printed without a listener is the server's output, a line at a time", async () => {
+  await using bench = await startBench();
+  await bench.backend.evaluate("import sys; print('to nobody'); print('oh', file=sys.stderr)");
+  await until(() => bench.server.stdout.text.includes("to nobody\n"), "the line");
+  await until(() => bench.server.stderr.text.includes("oh\n"), "the line");
+});
+
+Deno.test("a client that ends in the middle of a flood ends the call", async () => {
+  await using bench = await startBench();
+  const client = bench.connect();
+  const other = bench.connect();
+  await other.initialize();
+  const flood = client.evaluate("while True: print('x' * 1000)", undefined, { onStdout: () => {} });
+  const ended = assertRejects(() => flood);
+  await other.evaluate("import time; time.sleep(0.1)");
+  await client.close();
+  await ended;
+  for (const end = performance.now() + 3_000;;) {
+    if ((await other.stats()).running === 0) break;
+    assert(performance.now() < end, "the call still runs");
+  }
+});
