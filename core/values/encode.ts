@@ -191,9 +191,7 @@ class Writer {
     this.#open(identity);
     const { dtype, shape, data } = value.toContiguous();
     return this.#tagged(
-      `"array",${JSON.stringify(dtype)},${JSON.stringify(shape)},${
-        JSON.stringify(this.#part(value.data, data))
-      }`,
+      `"array",${JSON.stringify(dtype)},${JSON.stringify(shape)},${JSON.stringify(this.#part(data, data))}`,
     );
   }
 

@@ -91,6 +91,13 @@ Deno.test("a PythonArray with strides of its own arrives in C order", async () =
   assertEquals(columns.isContiguous, false);
   assertEquals(columns.toContiguous().data, new Float64Array([1, 4, 2, 5, 3, 6]));
   assertEquals(await codec.check(columns, "value.tolist()"), [[1, 4], [2, 5], [3, 6]]);
+  // Two arrays on the same data, of which one is sent in another order.
+  const rows = new PythonArray(data, { shape: [3, 2] });
+  assertEquals(await codec.check([rows, columns, rows], "[item.tolist() for item in value]"), [
+    [[1, 2], [3, 4], [5, 6]],
+    [[1, 4], [2, 5], [3, 6]],
+    [[1, 2], [3, 4], [5, 6]],
+  ]);
   const everySecond = new PythonArray(data, { shape: [3], strides: [2] });
   assertEquals(await codec.check(everySecond, "[type(value).__name__, value.tolist()]"), ["array", [
     1,

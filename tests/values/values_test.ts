@@ -215,6 +215,23 @@ class Raising:
   }
 });
 
+Deno.test("a runtime without Temporal still sends dates, and refuses those that come by a typed error", async () => {
+  await using codec = new Codec(testPython());
+  await codec.exec("import datetime");
+  const descriptor = Object.getOwnPropertyDescriptor(globalThis, "Temporal")!;
+  Reflect.deleteProperty(globalThis, "Temporal");
+  try {
+    for (const form of ["packed", "tagged"] as const) {
+      const date = codec.evaluate("[datetime.date(2024, 1, 1)]", { form });
+      await assertRejects(() => date, ValueConversionError, "no Temporal");
+    }
+    assertEquals(await codec.check(new Date(0), "value.isoformat()"), "1970-01-01T00:00:00+00:00");
+    assertThrows(() => codec.encode(new WeakMap()), ValueConversionError, "WeakMap");
+  } finally {
+    Object.defineProperty(globalThis, "Temporal", descriptor);
+  }
+});
+
 Deno.test("a converter carries a user's type both ways", async () => {
   class Fraction {
     constructor(readonly numerator: number, readonly denominator: number) {}

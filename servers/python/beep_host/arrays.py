@@ -151,8 +151,9 @@ def restore(dtype: str, shape: list[int], data: Any) -> object:
         raise ValueError(f"shape {shape!r:.80} of {dtype} needs {count * size} bytes, {len(data)} came")
     numpy = _numpy()
     if numpy is not None:
-        # bytearray: an array that user code cannot write to would be a surprise.
-        return numpy.frombuffer(bytearray(data), dtype=numpy.dtype(dtype)).reshape(shape)
+        # On the very bytes that came; only not when user code could not write to the array, which would surprise.
+        writable = data if type(data) is bytearray else bytearray(data)
+        return numpy.frombuffer(writable, dtype=numpy.dtype(dtype)).reshape(shape)
     form = ITEMS.get(dtype[1:], (0, None))[1]
     if form is None:
         raise ConversionError(
