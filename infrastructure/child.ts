@@ -52,6 +52,9 @@ const KEEP_CHARACTERS = 4 * 1024 * 1024;
 /** After the end of a child, this long is waited for output that a stray grandchild keeps open. */
 const DRAIN_GRACE_MS = 500;
 
+/** How long a child under a lifeline has to end when the line is cut. */
+const LIFELINE_GRACE_MS = 300;
+
 /** The variables that children get from this process, where they are set and may be read. */
 export const PASSED_VARIABLES: readonly string[] = [
   "PATH",
@@ -163,10 +166,13 @@ export async function runChild(
   }
   const lifeline = child.stdin;
   let timedOut = false;
+  let last: ReturnType<typeof setTimeout> | undefined;
   const end = (): void => {
-    child.kill("SIGKILL");
-    // The end of the pipe takes the rest of the group along.
-    if (lifeline !== null) closeQuietly(lifeline);
+    if (lifeline === null) return child.kill("SIGKILL");
+    // The end of the pipe makes the kernel end the whole group, but only while the child is there to hold it: so that
+    // goes first, and the child alone is killed only if it has found a way to ignore the signal.
+    closeQuietly(lifeline);
+    last ??= setTimeout(() => child.kill("SIGKILL"), LIFELINE_GRACE_MS);
   };
   signal?.addEventListener("abort", end, { once: true });
   const timer = options.timeoutMs === undefined ? undefined : setTimeout(() => {
@@ -184,6 +190,7 @@ export async function runChild(
     return { code: status.code, signal: status.signal, stdout: stdout.text, stderr: stderr.text, timedOut };
   } finally {
     clearTimeout(timer);
+    clearTimeout(last);
     signal?.removeEventListener("abort", end);
   }
 }

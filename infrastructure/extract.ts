@@ -7,7 +7,7 @@
  */
 
 import { createHash } from "node:crypto";
-import { createGunzip } from "node:zlib";
+import { createGunzip, type Gunzip } from "node:zlib";
 import { join } from "@std/path";
 import { type ArchiveEntry, ArchiveFault, ArchiveParser, type ArchiveSink } from "./archive.ts";
 import { collisionKey, linkDestination, safeParts } from "./archive_paths.ts";
@@ -126,6 +126,19 @@ async function* chunks(file: IoFile, signal: AbortSignal | undefined): AsyncGene
   }
 }
 
+/** Waits until the unpacker takes more, or is gone. */
+function drained(gunzip: Gunzip): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      gunzip.off("drain", done);
+      gunzip.off("close", done);
+      resolve();
+    };
+    gunzip.on("drain", done);
+    gunzip.on("close", done);
+  });
+}
+
 /** The unpacked content of a gzip file; `count` sees its raw bytes. */
 async function* unpacked(
   file: IoFile,
@@ -137,9 +150,7 @@ async function* unpacked(
     try {
       for await (const chunk of chunks(file, signal)) {
         count(chunk);
-        if (!gunzip.write(chunk)) {
-          await new Promise<void>((resolve) => gunzip.once("drain", resolve).once("close", resolve));
-        }
+        if (!gunzip.write(chunk)) await drained(gunzip);
         if (gunzip.destroyed) return;
       }
       gunzip.end();
