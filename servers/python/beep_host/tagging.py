@@ -43,8 +43,10 @@ def encode_tagged(value: Any, mode: str, context: Any, inline: bool) -> tuple[by
     except _NoImage as unfaithful:
         raise unfaithful_error(value, unfaithful.value) from None
     except HostError:
+        tagger.drop_handles()
         raise
     except Exception as error:
+        tagger.drop_handles()
         # A container that changed while it was read, or code of the value's own that raised.
         if mode == "value":
             raise ConversionError(f"Cannot send the value: {type(error).__name__}: {error!s:.200}") from error
@@ -65,6 +67,7 @@ class _Tagger:
         self.converters = getattr(context, "converters", None)
         self.inline = inline
         self.parts: list = []
+        self.handle_ids: list[int] = []
         # Containers that have opened, by identity. What is kept alive here cannot lend its identity to
         # another.
         self.opened: dict[int, tuple[int, object]] = {}
@@ -164,7 +167,14 @@ class _Tagger:
         if self.strict:
             raise _NoImage(value)
         number, type_name = self.context.new_handle(value)
+        self.handle_ids.append(number)
         return _tag("handle", number, type_name)
+
+    def drop_handles(self) -> None:
+        """Gives back handles that the client will never hear of."""
+        drop = getattr(self.context, "drop_handles", None)
+        if drop is not None and self.handle_ids:
+            drop(self.handle_ids)
 
 
 def _keeps_place(key: str) -> bool:

@@ -136,19 +136,20 @@ class Encode(unittest.TestCase):
                 self.assertEqual(raised.exception.path, path)
 
     def test_a_container_that_changes_meanwhile_is_a_handle_or_an_error(self) -> None:
-        class Growing:
-            pass
-
-        growing: dict = {"a": 1}
-
         class Grower(Context):
             def new_handle(self, value: object) -> tuple[int, str]:
-                growing[len(growing)] = 0
+                if value is not growing:
+                    growing[len(growing)] = 0
                 return super().new_handle(value)
 
-        growing["b"] = Growing()
-        growing["c"] = 2
-        self.assertEqual(values.encode(growing, "auto", Grower())[0], "packed")
+        growing: dict = {}
+        for encode in (values.encode, values.encode_tagged):
+            growing.clear()
+            growing.update({"a": object(), "b": object(), "c": 2})
+            context = Grower()
+            encode(growing, "auto", context)
+            self.assertIs(context.objects[max(context.objects)], growing)
+            self.assertEqual(context.dropped, list(context.objects)[:-1])
 
     def test_only_known_names_are_in_the_closed_table(self) -> None:
         for name, found in GLOBALS.items():
