@@ -28,6 +28,7 @@ export type PythonHostErrorCode =
   | "download" // a download failed
   | "hash-mismatch" // the bytes are not the expected ones
   | "disk-full" // no space left for what was to be written
+  | "deadlock" // a call would have waited for a call that waits for it
   | "not-granted" // the operation was not allowed to whom it was asked by
   | "argument"; // the caller passed a value that is not allowed
 

@@ -2,7 +2,7 @@
  * Starts and supervises Python servers: the layer below `PythonHost`.
  *
  * A server is the Python program of this library, run by an interpreter of your choice, listening on a pipe or on a
- * loopback port. It ends with its object, or with the program that started it, however that ends.
+ * loopback port (beyond this machine only with TLS and a token). It ends with its object, or with the program that started it, however that ends.
  *
  * @module
  */
@@ -13,9 +13,11 @@ export { startServer } from "./start.ts";
 export type {
   CapturedOutput,
   CloseServerOptions,
+  HostApiAccess,
   PythonServer,
   ServerLimits,
   ServerOptions,
   ServerReady,
   ServerTransport,
 } from "./options.ts";
+export type { ListenOptions, ServerTls } from "./tls.ts";

@@ -6,6 +6,7 @@
 
 import type { ExitFacts } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
+import type { ListenOptions } from "./tls.ts";
 
 /** The kinds of wire that the Python sources can serve. */
 export type ServerTransport = "pipe" | "http" | "rpc";
@@ -30,10 +31,33 @@ export interface ServerLimits {
   readonly sessionIdleMs?: number | undefined;
   /** How long Python code may take to stop when it is interrupted, in milliseconds. @default {2000} */
   readonly interruptGraceMs?: number | undefined;
+  /** The largest head of an HTTP request, in bytes. @default {16384} */
+  readonly maxHeadBytes?: number | undefined;
+  /** How long the head of an HTTP request may take, and the handshake of a pipe, in milliseconds. @default {10000} */
+  readonly headTimeoutMs?: number | undefined;
+  /** How long a client over HTTP may send nothing of a body, or take nothing of an answer, in milliseconds. @default {30000} */
+  readonly bodyStallMs?: number | undefined;
+  /** How long an HTTP connection may rest between two requests, in milliseconds. @default {300000} */
+  readonly idleTimeoutMs?: number | undefined;
+  /** The most bytes of output and replies that wait for a client to read them, per request or connection. @default {16777216} */
+  readonly maxBufferedBytes?: number | undefined;
+  /** How long the answer to a wrong token takes, in milliseconds; it makes guessing slow. @default {100} */
+  readonly refusedTokenDelayMs?: number | undefined;
+}
+
+/**
+ * How Python reaches its host: a file for its owner alone, which holds an address and a token. It belongs to the server
+ * from the moment it is given, and is disposed when the server has ended or could not be started.
+ */
+export interface HostApiAccess extends AsyncDisposable {
+  /** The file's path. */
+  readonly path: string;
+  /** Removes its files, for the moment in which the program ends. */
+  removeNow(): void;
 }
 
 /** Options of {@linkcode startServer}. */
-export interface ServerOptions {
+export interface ServerOptions extends ListenOptions {
   /** Path of the interpreter that runs the server; that of an environment, not of a bare runtime. */
   readonly python: string;
   /** The kind of wire. @default {"pipe"} */
@@ -44,12 +68,8 @@ export interface ServerOptions {
    * @default {a random name}
    */
   readonly name?: string | undefined;
-  /** Loopback address that an HTTP or RPC server binds. @default {"127.0.0.1"} */
-  readonly host?: string | undefined;
   /** Port of an HTTP or RPC server; 0 lets the system choose. @default {0} */
   readonly port?: number | undefined;
-  /** Whether clients must know the token. Without it, whoever reaches the address runs code as you. @default {true} */
-  readonly auth?: boolean | undefined;
   /** Folders of your own modules, put on `sys.path` before everything else. */
   readonly modulePaths?: readonly string[] | undefined;
   /** Working directory of the server. @default {the host's} */
@@ -66,6 +86,8 @@ export interface ServerOptions {
   readonly logger?: Logger | undefined;
   /** Bounds that the server keeps. */
   readonly limits?: ServerLimits | undefined;
+  /** How Python reaches its host; without it, it does not. */
+  readonly hostApi?: HostApiAccess | undefined;
   /** Told what the server's process writes to stdout, as text. */
   readonly onStdout?: ((text: string) => void) | undefined;
   /** Told what the server's process writes to stderr, as text. */

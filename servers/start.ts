@@ -21,6 +21,7 @@ import { ServerProcess } from "./server_process.ts";
 import { claimSocket, type SocketClaim } from "./socket_address.ts";
 import { ensureBytecode, ensureSources, type PythonSources } from "./sources.ts";
 import { StartedServer } from "./started_server.ts";
+import { listenFields, reachableFrom, refusalOf } from "./tls.ts";
 
 /**
  * Starts a Python server and waits until it is ready.
@@ -68,6 +69,8 @@ export interface LaunchContext {
 /** {@linkcode startServer} with any sources and directories; the tests give their own. */
 export async function launch(options: ServerOptions, context: LaunchContext): Promise<PythonServer> {
   const { signal, python, logger = SILENT_LOGGER } = options;
+  await using undo = new AsyncDisposableStack();
+  if (options.hostApi !== undefined) undo.use(options.hostApi);
   signal?.throwIfAborted();
   const transport = checkOptions(options);
   const { sources, sourcesRoot, runDirectory } = context;
@@ -77,7 +80,6 @@ export async function launch(options: ServerOptions, context: LaunchContext): Pr
   await ensureBytecode(directory, python, { signal, logger });
   signal?.throwIfAborted();
 
-  await using undo = new AsyncDisposableStack();
   const claim = transport === "pipe"
     ? undo.use(await claimSocket(runDirectory, options.name, logger))
     : undefined;
@@ -101,25 +103,39 @@ export async function launch(options: ServerOptions, context: LaunchContext): Pr
   const entry: RunEntry = {
     schema: 1,
     transport,
-    endpoint: claim?.endpoint ?? `http://localhost:${new URL(ready.address).port}`,
-    address: ready.address,
+    ...(claim === undefined
+      ? reachableFrom(ready.address)
+      : { endpoint: claim.endpoint, address: ready.address }),
     pid: ready.pid,
     token,
   };
   const written = await writeRunEntry(runDirectory, entry);
   undo.move(); // from here on the server's own end undoes these steps
   logger.info(`Python server ${ready.pid} is ready at ${entry.endpoint}`);
-  return new StartedServer({ child, claim, entry, ready, written, logger });
+  return new StartedServer({ child, claim, entry, ready, written, hostApi: options.hostApi, logger });
 }
 
 /** Checks what can be checked before anything is begun. */
 function checkOptions(options: ServerOptions): ServerTransport {
-  const { transport = "pipe", name, port, host } = options;
+  const { transport = "pipe", name, port } = options;
   const wrong = (option: string, why: string): ServerStartError =>
     new ServerStartError(`Cannot start a Python server with ${option}: ${why}`);
   if (transport === "pipe") {
-    if (port !== undefined) throw wrong(`port ${port}`, "a pipe has no port");
-    if (host !== undefined) throw wrong(`host "${host}"`, "a pipe has no host");
+    for (
+      const option of [
+        "port",
+        "host",
+        "tls",
+        "allowedHosts",
+        "allowedOrigins",
+        "listenBeyondLoopback",
+      ] as const
+    ) {
+      const given = options[option];
+      if (given === undefined) continue;
+      const shown = typeof given === "object" ? option : `${option} ${JSON.stringify(given)}`;
+      throw wrong(shown, `a pipe has no ${option}`);
+    }
   } else {
     if (name !== undefined) {
       throw wrong(`name "${name}"`, `only a pipe has a name, and the transport is "${transport}"`);
@@ -127,9 +143,8 @@ function checkOptions(options: ServerOptions): ServerTransport {
     if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
       throw wrong(`port ${port}`, "a port is an integer from 0 to 65535");
     }
-    if (host !== undefined && !/^(localhost|127(\.\d{1,3}){3}|::1)$/.test(host)) {
-      throw wrong(`host "${host}"`, "it is not a loopback address, and there is no TLS yet to go beyond");
-    }
+    const refusal = refusalOf(options);
+    if (refusal !== null) throw wrong(...refusal);
   }
   return transport;
 }
@@ -180,17 +195,15 @@ function bootstrapOf(
   token: string,
   claim: SocketClaim | undefined,
 ): Record<string, unknown> & { nonce: string } {
-  const host = options.host ?? "127.0.0.1";
   return {
     nonce: randomHex(16),
     transport,
     token,
     auth: options.auth !== false,
-    ...(claim === undefined
-      ? { host: host === "localhost" ? "127.0.0.1" : host, port: options.port ?? 0 }
-      : { path: claim.path }),
+    ...(claim === undefined ? listenFields(options) : { path: claim.path }),
     modulePaths: options.modulePaths ?? [],
     limits: options.limits ?? {},
+    ...(options.hostApi === undefined ? {} : { hostApi: options.hostApi.path }),
   };
 }
 

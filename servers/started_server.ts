@@ -10,6 +10,7 @@ import type { Logger } from "../core/logger.ts";
 import type {
   CapturedOutput,
   CloseServerOptions,
+  HostApiAccess,
   PythonServer,
   ServerReady,
   ServerTransport,
@@ -33,6 +34,8 @@ export interface StartedServerParts {
   readonly ready: ServerReady;
   /** The run entry's file. */
   readonly written: WrittenEntry;
+  /** How Python reaches its host, when it does. */
+  readonly hostApi: HostApiAccess | undefined;
   /** Told of its end. */
   readonly logger: Logger;
 }
@@ -94,12 +97,13 @@ export class StartedServer implements PythonServer {
 
   async #cleanUp(): Promise<void> {
     const { code, signal } = await this.exited;
-    const { claim, written, logger } = this.#parts;
+    const { claim, written, hostApi, logger } = this.#parts;
     globalThis.removeEventListener("unload", this.#onUnload);
     logger.info(`Python server ${this.pid} ended: ${signal ?? `code ${code}`}`);
     try {
       await written.remove();
       await claim?.[Symbol.asyncDispose]();
+      await hostApi?.[Symbol.asyncDispose]();
     } catch (error) {
       // A file that is left is harmless: its server refuses connections, and the next start removes it.
       logger.warn(`Cannot remove the files of Python server ${this.pid}`, error);
@@ -107,10 +111,11 @@ export class StartedServer implements PythonServer {
   }
 }
 
-function removeFilesNow({ claim, written, logger }: StartedServerParts): void {
+function removeFilesNow({ claim, written, hostApi, logger }: StartedServerParts): void {
   try {
     written.removeNow();
     claim?.removeNow();
+    hostApi?.removeNow();
   } catch (error) {
     logger.warn("Cannot remove the files of a Python server", error);
   }

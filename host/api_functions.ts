@@ -1,0 +1,85 @@
+/**
+ * Answers Python's calls of exposed functions. Arguments and results travel as frames, with the same fidelity as those
+ * of a backend's calls, but without handles and functions: there is no session that could hold them.
+ *
+ * ```text
+ * request    frame {session, label} or {}, parts: a packed (args, kwargs)
+ * answer     frame ["ok", value, tagged], parts    or    ["error", {name, message, stack}]
+ * ```
+ *
+ * @module
+ */
+
+import { PythonHostError, ValueConversionError } from "../core/errors.ts";
+import { encodeFrame, FrameDecoder } from "../core/frames.ts";
+import { decodePacked, encodeValue } from "../core/values.ts";
+import { NotFoundError } from "./api_errors.ts";
+import type { AskingCall, ExposedFunctions } from "./expose.ts";
+
+/** The most bytes of the arguments of a call, and of its result. */
+const MAX_FRAME_BYTES = 64 * 1024 * 1024;
+
+/** Answers one call. */
+export async function answerFunction(
+  functions: ExposedFunctions,
+  object: string,
+  name: string,
+  request: Request,
+): Promise<Response> {
+  const fn = functions.find(object, name);
+  if (fn === undefined) {
+    throw new NotFoundError(`Cannot call "${object}.${name}": the host has not exposed it`, {
+      hint: `The host program does so by: host.expose("${object}", { ${name} }).`,
+    });
+  }
+  const { asking, args } = await readCall(request);
+  return new Response(await answer(() => functions.call(fn, args, asking)), {
+    headers: { "content-type": "application/x-beep-frames", "cache-control": "no-store" },
+  });
+}
+
+async function readCall(
+  request: Request,
+): Promise<{ asking: AskingCall | undefined; args: readonly unknown[] }> {
+  const decoder = new FrameDecoder(MAX_FRAME_BYTES);
+  for await (const chunk of request.body ?? []) {
+    for (const { json, parts } of decoder.push(chunk)) {
+      const { session, label = null } = JSON.parse(json) as { session?: string; label?: string | null };
+      const [args, kwargs] = decodePacked(parts, { handle: refuseHandle }) as [
+        unknown[],
+        Record<string, unknown>,
+      ];
+      return {
+        asking: session === undefined ? undefined : { session, label },
+        args: Object.keys(kwargs).length === 0 ? args : [...args, kwargs],
+      };
+    }
+  }
+  throw new PythonHostError("argument", "Cannot read the arguments: the request ended before they came");
+}
+
+async function answer(run: () => Promise<unknown>): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    const { json, parts, tagged } = encodeValue((await run()) ?? null, {
+      handleId: () => refuse("a handle"),
+      functionId: () => refuse("a function"),
+    });
+    return encodeFrame(`["ok",${json},${tagged}]`, parts);
+  } catch (error) {
+    const { name, message, stack } = error instanceof Error
+      ? error
+      : { name: "Error", message: String(error), stack: undefined };
+    return encodeFrame(JSON.stringify(["error", { name, message, stack: stack ?? "" }]));
+  }
+}
+
+function refuseHandle(): never {
+  throw new PythonHostError(
+    "argument",
+    "Cannot read the arguments: a host function cannot be given a handle",
+  );
+}
+
+function refuse(what: string): never {
+  throw new ValueConversionError(`Cannot send ${what} as the result of a host function`, "$");
+}

@@ -1,0 +1,118 @@
+/**
+ * Functions of the host that its Python may call, as `beep_host.host.<name>.<function>(…)`.
+ *
+ * Only what was given is reachable: own functions of the given object, copied when it is given. A name is looked up in
+ * maps of ours, never in an object, so there is no way to a prototype, a constructor or anything beside it.
+ *
+ * @module
+ */
+
+import type { AsyncLocalStorage } from "node:async_hooks";
+import { PythonHostError } from "../core/errors.ts";
+
+// deno-lint-ignore no-explicit-any -- a function of any parameters
+type AnyFunction = (...args: any[]) => unknown;
+
+/** What is exposed under one name. */
+export type HostFunctions = Readonly<Record<string, AnyFunction>>;
+
+/** The call of Python that asked for a function, as far as Python can tell. */
+export interface AskingCall {
+  /** Its backend's session. */
+  readonly session: string;
+  /** The label of a further session; null for the backend's own. */
+  readonly label: string | null;
+}
+
+/** A Python identifier that is not special to Python. */
+const NAME_REGEXP = /^(?!__)[A-Za-z_][A-Za-z0-9_]*$/;
+
+/** Which functions there are, by the names of their objects. */
+export class ExposedFunctions {
+  readonly #objects = new Map<string, ReadonlyMap<string, AnyFunction>>();
+  #asking: AsyncLocalStorage<AskingCall> | undefined;
+
+  /** Makes functions visible until the result is disposed. */
+  expose(name: string, functions: HostFunctions): Disposable {
+    checkName(name, "object");
+    if (this.#objects.has(name)) {
+      throw new PythonHostError("argument", `Cannot expose "${name}": something is exposed under this name`);
+    }
+    const copied = new Map<string, AnyFunction>();
+    for (const [key, { value }] of Object.entries(Object.getOwnPropertyDescriptors(functions))) {
+      checkName(key, "function");
+      if (typeof value !== "function") {
+        throw new PythonHostError(
+          "argument",
+          `Cannot expose "${name}.${key}": it is not a function of its own`,
+        );
+      }
+      copied.set(key, value.bind(functions));
+    }
+    this.#objects.set(name, copied);
+    return {
+      [Symbol.dispose]: (): void => {
+        if (this.#objects.get(name) === copied) this.#objects.delete(name);
+      },
+    };
+  }
+
+  /** Whether nothing is exposed. */
+  get isEmpty(): boolean {
+    return this.#objects.size === 0;
+  }
+
+  /** The names, with those that give a promise marked. */
+  list(): Record<string, Record<string, "sync" | "async">> {
+    const kind = (fn: AnyFunction) => fn.constructor.name === "AsyncFunction" ? "async" : "sync";
+    return Object.fromEntries(
+      [...this.#objects].map((
+        [name, functions],
+      ) => [name, Object.fromEntries([...functions].map(([key, fn]) => [key, kind(fn)]))]),
+    );
+  }
+
+  /** The function of that name; undefined when it was not exposed. */
+  find(object: string, name: string): AnyFunction | undefined {
+    return this.#objects.get(object)?.get(name);
+  }
+
+  /** Calls a function for a call of Python that waits for it. */
+  async call(fn: AnyFunction, args: readonly unknown[], asking: AskingCall | undefined): Promise<unknown> {
+    if (asking === undefined) return await fn(...args);
+    if (this.#asking === undefined) {
+      const { AsyncLocalStorage } = await import("node:async_hooks");
+      this.#asking = new AsyncLocalStorage<AskingCall>();
+    }
+    return await this.#asking.run(asking, async () => await fn(...args));
+  }
+
+  /**
+   * Throws when a call would wait for ever: it is made by a function for which a call of the same session waits, and a
+   * session runs one call at a time.
+   */
+  refuseCycle(
+    session: string | undefined,
+    options: { session?: string; concurrent?: boolean } | undefined,
+  ): void {
+    const asking = this.#asking?.getStore();
+    if (asking === undefined || session === undefined || options?.concurrent === true) return;
+    if (asking.session !== session || asking.label !== (options?.session ?? null)) return;
+    throw new PythonHostError(
+      "deadlock",
+      "Cannot call Python: the call that asked for this function waits, and the call would wait for it",
+      { hint: "Pass `concurrent: true`, or another session." },
+    );
+  }
+}
+
+function checkName(name: string, what: string): void {
+  if (NAME_REGEXP.test(name)) return;
+  throw new PythonHostError(
+    "argument",
+    `Cannot expose ${what} "${name}": it is not a name that Python can say`,
+    {
+      hint: 'Use letters, digits and "_", with no digit first and not "__" at the start.',
+    },
+  );
+}
