@@ -19,8 +19,9 @@ from beep_host.execution import current_call
 
 # The number of the running call's own input handler.
 INPUT_FUNCTION = 0
-# How deep the two languages may call each other. Each level costs a few dozen frames of Python's recursion limit.
-MAX_DEPTH = 64
+# How deep the two languages may call each other. Each level costs a few dozen frames of Python's recursion limit, and
+# over HTTP one of the connections (`maxConnections`) until it returns.
+MAX_DEPTH = 48
 
 _next_invocation = count(1).__next__
 

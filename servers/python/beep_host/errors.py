@@ -16,6 +16,10 @@ MAX_REPR = 4 * 1024
 MAX_FRAMES = 100
 MAX_CHAIN = 16
 MAX_GROUP = 64
+MAX_NAME = 1024
+# Of a whole description: chains and groups multiply.
+MAX_EXCEPTIONS = 64
+MAX_CHARACTERS = 256 * 1024
 
 
 class HostError(Exception):
@@ -133,9 +137,32 @@ def error_payload(error: BaseException) -> dict:
 
 def describe(error: BaseException) -> dict:
     """A Python exception as data (`PythonExceptionInfo` in `errors.ts`)."""
-    described = _describe(error, 0, set())
+    described = _describe(error, 0, _Room())
     described["traceback"] = _format(described)
     return described
+
+
+class _Room:
+    """What is left of the bounds of one description."""
+
+    def __init__(self) -> None:
+        self.seen: set[int] = set()
+        self.exceptions = MAX_EXCEPTIONS
+        self.characters = MAX_CHARACTERS
+
+    def takes(self, error: BaseException | None) -> bool:
+        """Whether an exception is to be described too: it is one, it was not yet, and there is room."""
+        return error is not None and id(error) not in self.seen and self.exceptions > 0
+
+    def text(self, text: str, limit: int) -> str:
+        """The text, cut to its own limit and to what is left."""
+        limit = min(limit, max(self.characters, MAX_NAME))
+        self.characters -= min(len(text), limit)
+        return _cut(text, limit)
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
 
 
 def guarded_repr(value: object, limit: int = MAX_REPR) -> str:
@@ -145,15 +172,14 @@ def guarded_repr(value: object, limit: int = MAX_REPR) -> str:
         text = text if type(text) is str else str.__str__(text)
     except BaseException as failure:
         return f"<{_type_name(type(value))} whose repr raised {_type_name(type(failure))}>"
-    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
+    return _cut(text, limit)
 
 
 def _guarded_str(error: BaseException) -> str:
     try:
-        text = str(error)
+        return str(error)
     except BaseException as failure:
         return f"<exception whose str() raised {_type_name(type(failure))}>"
-    return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}… ({len(text)} characters)"
 
 
 def _type_name(kind: type, attribute: str = "__qualname__") -> str:
@@ -162,7 +188,7 @@ def _type_name(kind: type, attribute: str = "__qualname__") -> str:
         name = type.__dict__[attribute].__get__(kind)
     except BaseException:
         name = type.__dict__["__name__"].__get__(kind)
-    return name if type(name) is str else "?"
+    return _cut(name, MAX_NAME) if type(name) is str else "?"
 
 
 def _module_name(kind: type) -> str:
@@ -173,17 +199,19 @@ def _module_name(kind: type) -> str:
 # In what follows no isinstance: it asks the object for its `__class__`, which a hostile one answers.
 
 
-def _describe(error: BaseException, depth: int, seen: set[int]) -> dict:
-    seen.add(id(error))
+def _describe(error: BaseException, depth: int, room: _Room) -> dict:
+    room.seen.add(id(error))
+    room.exceptions -= 1
     kind = type(error)
+    bases = type.__dict__["__mro__"].__get__(kind)[:MAX_GROUP]
     described = {
         "type": _type_name(kind),
         "module": _module_name(kind),
-        "bases": [f"{_module_name(base)}.{_type_name(base)}" for base in type.__dict__["__mro__"].__get__(kind)],
-        "message": _guarded_str(error),
-        "arguments": [_plain_or_repr(argument) for argument in BaseException.args.__get__(error)[:MAX_GROUP]],
+        "bases": [f"{_module_name(base)}.{_type_name(base)}" for base in bases],
+        "message": room.text(_guarded_str(error), MAX_MESSAGE),
+        "arguments": [_plain_or_repr(argument, room) for argument in BaseException.args.__get__(error)[:MAX_GROUP]],
         "frames": _frames(BaseException.__traceback__.__get__(error)),
-        "notes": _notes(error),
+        "notes": [room.text(note, MAX_REPR) for note in _notes(error)],
         "traceback": "",
     }
     if kind is JavaScriptError and type(error.__dict__.get("_error_id")) is int:
@@ -195,20 +223,18 @@ def _describe(error: BaseException, depth: int, seen: set[int]) -> dict:
     if depth < MAX_CHAIN:
         cause = BaseException.__cause__.__get__(error)
         context = BaseException.__context__.__get__(error)
-        if cause is not None and id(cause) not in seen:
-            described["cause"] = _describe(cause, depth + 1, seen)
+        if cause is not None:
+            if room.takes(cause):
+                described["cause"] = _describe(cause, depth + 1, room)
         elif (
-            context is not None
+            room.takes(context)
             and not BaseException.__suppress_context__.__get__(error)
-            and id(context) not in seen
             and not issubclass(type(context), CallInterrupted)
         ):
-            described["context"] = _describe(context, depth + 1, seen)
+            described["context"] = _describe(context, depth + 1, room)
         members = _group_members(error)
         if members:
-            described["exceptions"] = [
-                _describe(member, depth + 1, seen) for member in members[:MAX_GROUP] if id(member) not in seen
-            ]
+            described["exceptions"] = [_describe(member, depth + 1, room) for member in members if room.takes(member)]
     return described
 
 
@@ -221,15 +247,17 @@ def _group_members(error: BaseException) -> tuple:
     return group.exceptions.__get__(error)
 
 
-def _plain_or_repr(value: object) -> object:
+def _plain_or_repr(value: object, room: _Room) -> object:
     kind = type(value)
-    if value is None or kind is bool or (kind is str and len(value) <= MAX_REPR):
+    if value is None or kind is bool:
         return value
+    if kind is str and len(value) <= MAX_REPR:
+        return room.text(value, MAX_REPR)
     if kind is int and -(2**53) < value < 2**53:
         return value
     if kind is float and value - value == 0:  # finite
         return value
-    return guarded_repr(value)
+    return room.text(guarded_repr(value), MAX_REPR)
 
 
 def _notes(error: BaseException) -> list[str]:
@@ -248,7 +276,7 @@ def _syntax(error: SyntaxError) -> dict | None:
     return {
         "line": line,
         "column": column if type(column) is int else 1,
-        "text": text.rstrip("\n") if type(text) is str else "",
+        "text": _cut(text.rstrip("\n"), MAX_REPR) if type(text) is str else "",
     }
 
 
@@ -270,9 +298,9 @@ def _frame(code: object, line: int | None, frame: object) -> dict:
     import linecache
 
     described = {
-        "file": code.co_filename,
+        "file": _cut(code.co_filename, MAX_NAME),
         "line": line or 0,
-        "name": getattr(code, "co_qualname", code.co_name),
+        "name": _cut(getattr(code, "co_qualname", code.co_name), MAX_NAME),
     }
     try:
         source = linecache.getline(code.co_filename, line or 0, frame.f_globals).strip()
@@ -304,7 +332,7 @@ def _format(described: dict) -> str:
     syntax = described.get("syntax")
     if syntax is not None and syntax["text"]:
         text = syntax["text"].lstrip()
-        caret = max(syntax["column"] - 1 - (len(syntax["text"]) - len(text)), 0)
+        caret = min(max(syntax["column"] - 1 - (len(syntax["text"]) - len(text)), 0), len(text))
         lines.append(f"  line {syntax['line']}")
         lines.append(f"    {text}")
         lines.append(f"    {' ' * caret}^")

@@ -101,6 +101,9 @@ def _open(server: object, sock: object, admission: object) -> object | None:
         return None
     sock.settimeout(None)
     connection.decoder.max_frame_bytes = server.limits.max_frame_bytes
+    if lane == "session":
+        # Before the client is told its session, with which it opens the other lane.
+        client.control.expect()
     connection.reply(dumps(["welcome", server.welcome(client)]), ())
     if lane == "control":
         return lambda: _serve_control_lane(client, connection, admission)
@@ -173,7 +176,7 @@ def _expect(connection: FrameConnection, word: str) -> object:
 
 def _serve_control_lane(client: object, connection: FrameConnection, admission: object) -> None:
     reply = FrameReply(connection)
-    client.control = reply
+    client.control.open(reply)
     try:
         while True:
             frame = connection.next_frame()
@@ -195,6 +198,9 @@ def _serve_control_lane(client: object, connection: FrameConnection, admission: 
     finally:
         connection.close()
         admission.leave()
+        # A client that has gone is noticed here first: the session's thread, which may be running its code without
+        # end, reads its own lane only between calls.
+        client.close()
 
 
 def _serve_session_lane(server: object, client: object, connection: FrameConnection, admission: object) -> None:

@@ -16,6 +16,7 @@ from itertools import count
 from time import monotonic
 
 from beep_host.callbacks import HostFunction, abandon
+from beep_host.control_lane import ControlLane
 from beep_host.errors import ArgumentError, CallCancelled, ClientGoneError, LimitError, StaleHandle
 from beep_host.execution import Call, ThreadState, run_call
 from beep_host.objects import HandleTable
@@ -192,8 +193,8 @@ class Client:
         # See `raised.py`: exceptions that may come back, and how many of the client's contexts are open.
         self.raised: dict[int, BaseException] = {}
         self.contexts = 0
-        # Where events go that belong to no call's answer: a pipe's control lane.
-        self.control: object | None = None
+        # Where events go that belong to no call's answer: a pipe's control lane, which opens after the first one.
+        self.control = ControlLane()
         self.touched = monotonic()
         self.session = Session(self)
         self.labelled: dict[str, Session] = {}
@@ -262,8 +263,10 @@ class Client:
         into the answer of the call."""
         if waiting is not None:
             return waiting
-        if self.control is not None:
-            return self.control
+        # Not to the session lane: its thread may be waiting for the very thread that asks, and read no answer.
+        control = self.control.reply()
+        if control is not None:
+            return control
         if call is not None:
             return call.reply
         raise ClientGoneError("Cannot call function: no call of its client is running that could carry the question")
@@ -282,6 +285,7 @@ class Client:
                 return
             self.is_closed = True
         abandon(self)
+        self.control.open(None)
         sessions = [self.session, *self.labelled.values()]
         self.labelled.clear()
         for call in list(self.running.values()):
