@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "e746b384df8de59b9f41e2197db9a47dad9f82a5947d81132513a45ab97f9ea8";
+export const PYTHON_SOURCES_HASH: string = "397e929ba541877415c77d719c75a098c8bc7f12346729516102a9f9449a925c";

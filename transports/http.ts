@@ -12,10 +12,14 @@ import { PythonHostClient } from "./client.ts";
 import type { ClientOptions } from "./client_options.ts";
 import { type HttpTarget, HttpWire } from "./http_wire.ts";
 import { findEntry } from "./run_directory.ts";
+import { checkClientTls, type ClientTls } from "./tls.ts";
 import type { Wire } from "./wire.ts";
 
 /** Options of {@linkcode PythonHostHttp}. */
-export type PythonHostHttpOptions = ClientOptions;
+export interface PythonHostHttpOptions extends ClientOptions {
+  /** For an `https:` URL: whom to trust beside the authorities of the system, and what to show. */
+  tls?: ClientTls | undefined;
+}
 
 const LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
 
@@ -40,6 +44,7 @@ export class PythonHostHttp extends PythonHostClient {
   readonly #url: URL;
   readonly #token: string | undefined;
   readonly #maxFrameBytes: number;
+  readonly #tls: ClientTls;
 
   /**
    * Makes a backend; nothing is connected until `initialize` or the first call.
@@ -55,26 +60,35 @@ export class PythonHostHttp extends PythonHostClient {
         hint: `Pass "${this.#url.origin}".`,
       });
     }
+    checkClientTls(options.tls);
+    this.#tls = options.tls ?? {};
     this.#token = options.token;
     this.#maxFrameBytes = options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES;
   }
 
   /** Makes a pool of connections. */
   protected override createWire(): Wire {
-    return new HttpWire(() => locate(this.#url, this.#token), this.#maxFrameBytes);
+    return new HttpWire(() => locate(this.#url, this.#token), this.#maxFrameBytes, this.#tls);
   }
 }
 
 /** Finds the address and the token. With a token, or for another machine, there is no look-up. */
 async function locate(url: URL, token: string | undefined): Promise<HttpTarget> {
   const endpoint = url.origin;
-  const entry = token === undefined && url.protocol === "http:" && LOOPBACK_HOSTS.includes(url.hostname)
+  const entry = token === undefined && LOOPBACK_HOSTS.includes(url.hostname)
     ? await findEntry("http", portOf(url))
     : null;
+  const spoken = entry === null ? url.protocol : new URL(entry.address).protocol;
+  if (spoken !== url.protocol) {
+    throw new ConnectError(`Cannot connect to "${endpoint}": its server speaks ${spoken.slice(0, -1)}`, {
+      hint: `Use "${entry!.endpoint}".`,
+    });
+  }
   const known = token ?? entry?.token ?? "";
   return {
     endpoint,
-    address: entry?.address ?? endpoint,
+    // By TLS the name proves who it is, so it is kept; without, only the address that the server has written down does.
+    address: url.protocol === "https:" ? endpoint : entry?.address ?? endpoint,
     token: known,
     hasToken: known !== "",
     nextStep: entry === null

@@ -14,6 +14,7 @@ import {
 } from "../core/errors.ts";
 import { type Frame, FrameDecoder } from "../core/frames.ts";
 import { FRAMES_CONTENT_TYPE } from "../core/protocol.ts";
+import { tlsError } from "./tls.ts";
 
 /** What a message about a server says about where it is. */
 export interface HttpPlace {
@@ -41,7 +42,8 @@ export async function readFrames(
   maxFrameBytes: number,
   onFrame: (frame: Frame) => void,
 ): Promise<void> {
-  if (response.headers.has("content-length")) {
+  // A length that only claims to be large must not be allocated: beyond a frame's limit it goes piece by piece.
+  if (Number(response.headers.get("content-length") ?? Infinity) <= maxFrameBytes) {
     // All of it is there or under way: one read costs less than a stream, and what is whole needs no decoder.
     splitFrames(await response.bytes(), maxFrameBytes, onFrame);
     return;
@@ -119,6 +121,8 @@ export function connectError(cause: unknown, address: string, place: HttpPlace):
   if (cause instanceof Deno.errors.NotCapable) {
     return new PermissionNeededError("connect", [`--allow-net=${new URL(address).host}`], { cause });
   }
+  const byTls = address.startsWith("https:") ? tlsError(cause, place.endpoint) : null;
+  if (byTls !== null) return byTls;
   const what = place.endpoint === address ? "" : ` at "${address}"`;
   return new ConnectError(`Cannot connect to "${place.endpoint}": no HTTP server answers${what}`, {
     cause,

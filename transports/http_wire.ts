@@ -10,7 +10,7 @@
  * @module
  */
 
-import { ConnectionClosedError, ProtocolError, PythonHostError } from "../core/errors.ts";
+import { ConnectError, ConnectionClosedError, ProtocolError, PythonHostError } from "../core/errors.ts";
 import { encodeFrame, type Frame } from "../core/frames.ts";
 import {
   FRAMES_CONTENT_TYPE,
@@ -24,6 +24,7 @@ import {
 import { connectError, errorOfResponse, hasFrames, type HttpPlace, readFrames } from "./http_answers.ts";
 import { type Batch, encodeRequest, HttpLane, type OutgoingRequest } from "./http_lane.ts";
 import { errorFromPayload } from "./reply_errors.ts";
+import { type ClientTls, httpClientTls } from "./tls.ts";
 import type { Traffic, Wire, WireEvents, WireWelcome } from "./wire.ts";
 
 /** Where a server is reached. */
@@ -44,6 +45,7 @@ const LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]"];
 export class HttpWire implements Wire {
   readonly #locate: () => Promise<HttpTarget>;
   readonly #maxFrameBytes: number;
+  readonly #tls: ClientTls;
   readonly #lanes: Readonly<Record<Lane, HttpLane>>;
   readonly #abort = new AbortController();
   readonly #exchanges = new Set<Promise<void>>();
@@ -59,8 +61,9 @@ export class HttpWire implements Wire {
   #isEnded = false;
 
   /** `locate` is asked when the wire is opened. */
-  constructor(locate: () => Promise<HttpTarget>, maxFrameBytes: number) {
+  constructor(locate: () => Promise<HttpTarget>, maxFrameBytes: number, tls: ClientTls = {}) {
     this.#locate = locate;
+    this.#tls = tls;
     this.#maxFrameBytes = maxFrameBytes;
     this.#lanes = { session: new HttpLane(maxFrameBytes), control: new HttpLane(maxFrameBytes) };
   }
@@ -73,7 +76,7 @@ export class HttpWire implements Wire {
       signal.throwIfAborted();
       const target = this.#target = await this.#locate();
       signal.throwIfAborted();
-      this.#client = createClient(target.address);
+      this.#client = createClient(target.address, this.#tls);
       this.#headers = { "content-type": FRAMES_CONTENT_TYPE };
       if (target.token !== "") this.#headers.authorization = `Bearer ${target.token}`;
       const welcome = await this.#greet(target);
@@ -262,9 +265,19 @@ function sizeOf({ json, parts }: Frame): number {
 const REPLY_KINDS: ReadonlySet<unknown> = new Set(["ok", "tagged", "packed", "error"]);
 
 /** A pool of connections of this wire's own, so that closing it closes them. */
-function createClient(address: string): Deno.HttpClient {
+function createClient(address: string, tls: ClientTls): Deno.HttpClient {
   const url = new URL(address);
-  if (url.protocol === "https:" || !LOOPBACK_HOSTS.includes(url.hostname)) return Deno.createHttpClient({});
+  if (url.protocol === "https:") {
+    try {
+      return Deno.createHttpClient({ ...httpClientTls(tls), http2: false });
+    } catch (cause) {
+      throw new ConnectError(`Cannot connect to "${address}": its TLS options cannot be used`, {
+        cause,
+        hint: "`caCerts`, `cert` and `key` are PEM text; the key must be that of the certificate.",
+      });
+    }
+  }
+  if (!LOOPBACK_HOSTS.includes(url.hostname)) return Deno.createHttpClient({});
   // Straight to the address: a proxy named by HTTP_PROXY would be asked otherwise, and be given the token.
   return Deno.createHttpClient({
     proxy: {

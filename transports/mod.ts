@@ -13,6 +13,7 @@ export { PythonHostHttp, type PythonHostHttpOptions } from "./http.ts";
 export { PythonHostPipe, type PythonHostPipeOptions } from "./pipe.ts";
 export { PythonHostClient } from "./client.ts";
 export type { ClientOptions } from "./client_options.ts";
+export type { ClientTls } from "./tls.ts";
 export type { CallSpan, CallTracer } from "./call_tracer.ts";
 export type { ExplainEnd } from "./ending.ts";
 export type { IncomingParts, Wire, WireEvents, WireWelcome } from "./wire.ts";

@@ -17,6 +17,7 @@ from beep_host.http_exchange import Exchange
 from beep_host.http_frames import hand_over as hand_over_frames
 from beep_host.http_parser import HttpError, RequestHead, RequestParser
 from beep_host.http_policy import FRAMES_PATH, HEALTH_PATH
+from beep_host.http_reasons import REASONS
 from beep_host.json_api import HEALTH, error_body, hand_over
 from beep_host.peer_watch import WATCH_AFTER_SECONDS, PeerGone, PeerWatch
 
@@ -34,26 +35,6 @@ _GATHER_SECONDS = 0.001
 _LINGER_SECONDS = 1.0
 _LINGER_BYTES = 1024 * 1024
 
-REASONS = {
-    200: b"OK",
-    400: b"Bad Request",
-    401: b"Unauthorized",
-    403: b"Forbidden",
-    404: b"Not Found",
-    405: b"Method Not Allowed",
-    408: b"Request Timeout",
-    409: b"Conflict",
-    413: b"Content Too Large",
-    415: b"Unsupported Media Type",
-    417: b"Expectation Failed",
-    421: b"Misdirected Request",
-    422: b"Unprocessable Content",
-    431: b"Request Header Fields Too Large",
-    500: b"Internal Server Error",
-    501: b"Not Implemented",
-    503: b"Service Unavailable",
-    505: b"HTTP Version Not Supported",
-}
 _JSON_FIELDS = (
     b"Content-Type: application/json\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
 )
@@ -98,12 +79,13 @@ class HttpConnection:
         """Serves requests until either side ends the connection. The body of the connection's thread."""
         try:
             self._socket.settimeout(self._limits.head_timeout_ms / 1000)
-            while not self._is_ending:
-                try:
+            try:
+                if self._server.tls is not None:
+                    self._begin_tls(self._server.tls)
+                while not self._is_ending:
                     self._serve_one()
-                except HttpError as error:
-                    self._refuse(error)
-                    return
+            except HttpError as error:
+                self._refuse(error)
         except (PeerGone, OSError) as error:
             # Whoever was there has gone, and with them who would want to know; unless it was our descriptor
             # that went.
@@ -129,6 +111,20 @@ class HttpConnection:
         self._watch.close()
         self._socket.close()
 
+    def _begin_tls(self, context: object) -> None:
+        """Opens TLS; to who speaks plain HTTP here it says so, unencrypted as it was asked."""
+        from beep_host.tls import HANDSHAKE_RECORD, TlsSocket
+
+        deadline = monotonic() + self._limits.head_timeout_ms / 1000
+        first = self._receive()
+        if first[0] != HANDSHAKE_RECORD:
+            raise HttpError(400, "protocol", "Cannot answer plain HTTP: this port speaks TLS", hint="Use an https: URL.")
+        sock = TlsSocket(self._socket, context)
+        sock.shake_hands(first, lambda: max(deadline - monotonic(), 0.001))
+        self._socket = sock
+        self._watch = PeerWatch(sock)
+        self._is_timed = True
+
     # -- reading
 
     def _serve_one(self) -> None:
@@ -139,12 +135,10 @@ class HttpConnection:
                 self._server.admit(self)
             head.is_accepted = True
         body = self._read_body(head)
-        if head.path == FRAMES_PATH:
-            self._answer_frames(head, body)
-        elif head.path == HEALTH_PATH:
+        if head.path == HEALTH_PATH:
             self._send_json(head, 200, HEALTH if head.method == b"GET" else b"", length=len(HEALTH))
         else:
-            self._answer_command(head, body)
+            self._answer(head, body)
         if self._is_ending or not head.keeps_alive:
             self._finish_sending()
             self._is_ending = True
@@ -241,6 +235,13 @@ class HttpConnection:
             limit_receiving(self._socket, _QUICK_MS if is_quick else self._limits.idle_timeout_ms)
 
     # -- answering
+
+    def _answer(self, head: RequestHead, body: bytes | bytearray) -> None:
+        """Answers what the policy has let in."""
+        if head.path == FRAMES_PATH:
+            self._answer_frames(head, body)
+        else:
+            self._answer_command(head, body)
 
     def _answer_frames(self, head: RequestHead, body: bytes | bytearray) -> None:
         def send(buffers: list, is_first: bool, is_last: bool) -> None:
@@ -360,9 +361,13 @@ class HttpConnection:
         fields = _JSON_FIELDS + b"".join(
             [f"{name}: {value}\r\n".encode("latin-1") for name, value in error.headers]
         )
-        text = error_body(error)
-        self._send(self._head(None, error.status, fields + b"Content-Length: %d\r\n" % len(text)), text)
+        status, text = self._refusal(error)
+        self._send(self._head(None, status, fields + b"Content-Length: %d\r\n" % len(text)), text)
         self._finish_sending()
+
+    def _refusal(self, error: HttpError) -> tuple[int, bytes]:
+        """Status and JSON of the answer to a request that is refused."""
+        return error.status, error_body(error)
 
     def _finish_sending(self) -> None:
         """Ends our half and reads what the peer still sends: closing on unread bytes would reset its answer

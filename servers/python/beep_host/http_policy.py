@@ -29,13 +29,18 @@ class HttpPolicy:
         allowed_hosts: tuple[str, ...] | list[str] = (),
         allowed_origins: tuple[str, ...] | list[str] = (),
         commands: tuple[str, ...] | list[str] = (),
+        default_port: int = 80,
     ) -> None:
-        """`token` None means that none is asked for; `allowed_hosts` adds `name:port` to this machine's own
-        names."""
-        names = [f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")]
-        if port == 80:
-            names += ["127.0.0.1", "localhost", "[::1]"]
-        names += allowed_hosts
+        """`token` None means that none is asked for; `allowed_hosts` adds `name:port`, or a name alone for this
+        server's own port, to this machine's own names."""
+        names: list[str] = []
+        for name in ("127.0.0.1", "localhost", "[::1]", *allowed_hosts):
+            if name.rpartition(":")[2].isdigit() and not name.endswith("]"):
+                names.append(name)
+                continue
+            names.append(f"{name}:{port}")
+            if port == default_port:
+                names.append(name)
         self._hosts = frozenset(name.lower().encode("latin-1") for name in names)
         self._origins = frozenset(origin.encode("latin-1") for origin in allowed_origins)
         self._token = None if token is None else token.encode("latin-1")
@@ -56,7 +61,7 @@ class HttpPolicy:
             raise HttpError(
                 421,
                 "protocol",
-                f"Cannot answer for host {_quote(head.authority or host or b'')}: no name of this server",
+                f"Cannot answer for host {quote(head.authority or host or b'')}: no name of this server",
             )
         origin = headers.get(b"origin")
         if origin is not None and origin not in self._origins:
@@ -70,20 +75,25 @@ class HttpPolicy:
             )
         if path == HEALTH_PATH:
             if method != b"GET" and method != b"HEAD":
-                raise _method_not_allowed(method, "GET, HEAD")
+                raise method_not_allowed(method, "GET, HEAD")
             return
         self._check_token(headers.get(b"authorization"))
+        self.judge_path(head)
+
+    def judge_path(self, head: RequestHead) -> None:
+        """Path, method and content type."""
+        method, path = head.method, head.path
         if path not in self._post_paths:
-            raise HttpError(404, "argument", f"Cannot find path {_quote(path)}")
+            raise HttpError(404, "argument", f"Cannot find path {quote(path)}")
         if method != b"POST":
-            raise _method_not_allowed(method, "POST")
+            raise method_not_allowed(method, "POST")
         wanted = FRAMES_TYPE if path == FRAMES_PATH else JSON_TYPE
-        content_type = headers.get(b"content-type", b"").partition(b";")[0].strip(b" \t").lower()
+        content_type = media_type(head)
         if content_type != wanted:
             raise HttpError(
                 415,
                 "protocol",
-                f"Cannot read content type {_quote(content_type)}: this path takes {_quote(wanted)}",
+                f"Cannot read content type {quote(content_type)}: this path takes {quote(wanted)}",
             )
 
     def _check_token(self, authorization: bytes | None) -> None:
@@ -102,14 +112,19 @@ class HttpPolicy:
             )
 
 
-def _method_not_allowed(method: bytes, allowed: str) -> HttpError:
+def media_type(head: RequestHead) -> bytes:
+    """The content type of a request, without parameters."""
+    return head.headers.get(b"content-type", b"").partition(b";")[0].strip(b" \t").lower()
+
+
+def method_not_allowed(method: bytes, allowed: str) -> HttpError:
     return HttpError(
         405,
         "argument",
-        f"Cannot answer method {_quote(method)}: this path takes {allowed}",
+        f"Cannot answer method {quote(method)}: this path takes {allowed}",
         (("Allow", allowed),),
     )
 
 
-def _quote(text: bytes) -> str:
+def quote(text: bytes) -> str:
     return f'"{ascii(text.decode("latin-1"))[1:-1]}"'

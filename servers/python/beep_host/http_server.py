@@ -11,13 +11,14 @@ import _socket
 from _thread import allocate_lock, start_new_thread
 from time import monotonic
 
+from beep_host.errors import ArgumentError
 from beep_host.frames import DEFAULT_MAX_FRAME_BYTES
 from beep_host.http_connection import HttpConnection, limit_receiving, limit_sending
 from beep_host.http_parser import HttpError
 from beep_host.http_policy import HttpPolicy
 from beep_host.json_api import COMMANDS
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_EVERYWHERE = ("0.0.0.0", "::")
 
 
 class HttpLimits:
@@ -42,9 +43,18 @@ class HttpLimits:
                 raise TypeError(f'Cannot set HTTP limit "{name}": there is none of this name')
             setattr(self, name, value)
 
+    @classmethod
+    def of_server(cls, limits: object) -> HttpLimits:
+        """What the limits of the whole server say about HTTP: the fields of the same name, and the size of a body."""
+        shared = {name: getattr(limits, name) for name in cls().__dict__ if hasattr(limits, name)}
+        return cls(max_body_bytes=limits.max_frame_bytes, **shared)
+
 
 class HttpServer:
     """Listens on one address until it is closed."""
+
+    connection_type: type = HttpConnection
+    policy_type: type = HttpPolicy
 
     def __init__(
         self,
@@ -55,10 +65,12 @@ class HttpServer:
         allowed_hosts: tuple = (),
         allowed_origins: tuple = (),
         limits: HttpLimits | None = None,
+        tls: object | None = None,
     ) -> None:
         """Binds and listens; port 0 takes a free one, see `address`. Raises `OSError` when the address cannot
-        be had."""
+        be had. With `tls`, a context of `tls.make_context`, it speaks HTTPS only."""
         self.server = server
+        self.tls = tls
         self.limits = limits or HttpLimits()
         self.refused_tokens = 0
         self._lock = allocate_lock()
@@ -78,15 +90,16 @@ class HttpServer:
             raise
         name = self._listener.getsockname()
         self.port = name[1]
-        self.address = (
-            f"http://[{name[0]}]:{self.port}" if ":" in name[0] else f"http://{name[0]}:{self.port}"
-        )
-        self.policy = HttpPolicy(
+        scheme = "http" if tls is None else "https"
+        bound = f"[{name[0]}]" if ":" in name[0] else name[0]
+        self.address = f"{scheme}://{bound}:{self.port}"
+        self.policy = self.policy_type(
             self.port,
             server.token if server.auth else None,
-            allowed_hosts,
+            allowed_hosts if name[0] in _EVERYWHERE else (*allowed_hosts, bound),
             allowed_origins,
             [name.replace("_", "-") for name in COMMANDS if name != "ping"],
+            default_port=80 if tls is None else 443,
         )
 
     def start(self) -> None:
@@ -155,7 +168,7 @@ class HttpServer:
         limit_sending(sock, self.limits.body_stall_ms)
 
     def _take(self, sock: _socket.socket) -> None:
-        connection = HttpConnection(sock, self)
+        connection = self.connection_type(sock, self)
         dropped = None
         with self._lock:
             if self._is_closed:  # accepted at the last moment: `close` did not see it
@@ -217,3 +230,27 @@ class HttpServer:
                 file=sys.__stderr__,
                 flush=True,
             )
+
+
+def from_bootstrap(server: object, bootstrap: dict, kind: type[HttpServer] = HttpServer) -> HttpServer:
+    """The server that a bootstrap line asks for, listening. Raises `ArgumentError` for one that would be an open door."""
+    host = bootstrap.get("host") or "127.0.0.1"
+    tls = None
+    if bootstrap.get("tls"):
+        from beep_host.tls import make_context  # brings OpenSSL, which costs a start several milliseconds
+
+        tls = make_context(bootstrap["tls"])
+    is_loopback = host.startswith("127.") or host in ("::1", "localhost")
+    if not is_loopback and not (bootstrap.get("listenBeyondLoopback") is True and tls is not None and server.auth):
+        raise ArgumentError(
+            f'Cannot listen at "{host}": beyond this machine it takes listenBeyondLoopback, TLS and a token'
+        )
+    return kind(
+        server,
+        host,
+        bootstrap.get("port") or 0,
+        allowed_hosts=tuple(bootstrap.get("allowedHosts") or ()),
+        allowed_origins=tuple(bootstrap.get("allowedOrigins") or ()),
+        limits=HttpLimits.of_server(server.limits),
+        tls=tls,
+    )

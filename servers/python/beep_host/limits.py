@@ -20,6 +20,16 @@ class Limits:
         self.max_threads = 32  # of `concurrent` calls, over all clients; beyond it they queue
         self.session_idle_ms = 30 * 60 * 1000  # an HTTP session without a request for so long ends
         self.interrupt_grace_ms = 2000
+        self.max_head_bytes = 16 * 1024  # of an HTTP request line with its header fields
+        # For an HTTP head from its first byte to its last, for the first head from the connection on; on the pipe for
+        # the whole handshake.
+        self.head_timeout_ms = 10_000
+        # Without a byte of a body, and without the client taking a byte of an answer.
+        self.body_stall_ms = 30_000
+        self.idle_timeout_ms = 300_000  # of an authenticated HTTP connection between two requests
+        # Of output and replies that a client has not read yet: for one HTTP request, for one connection of a pipe.
+        self.max_buffered_bytes = 16 * 1024 * 1024
+        self.refused_token_delay_ms = 100
         for name, value in (given or {}).items():
             field = _snake_case(name)
             if field not in self.__dict__:

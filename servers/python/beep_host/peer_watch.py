@@ -5,8 +5,11 @@ Worth its system calls only for calls that take long: first `awaited.wait(WATCH_
 
 from __future__ import annotations
 
+import _socket
+
 # A call that takes longer is worth the system calls that notice its client's end.
 WATCH_AFTER_SECONDS = 0.05
+_MSG_DONTWAIT = getattr(_socket, "MSG_DONTWAIT", 0)
 _READ_BYTES = 64 * 1024
 
 
@@ -40,7 +43,10 @@ class PeerWatch:
                 return received
             watched = [ear, self._socket]
             while ear not in _wait_readable(watched):
-                received = self._socket.recv(_READ_BYTES)
+                try:
+                    received = self._socket.recv(_READ_BYTES, _MSG_DONTWAIT)
+                except BlockingIOError:
+                    continue  # a piece of a TLS record, which means nothing yet
                 if not received:
                     raise PeerGone
                 watched = [ear]  # what follows is read in its turn

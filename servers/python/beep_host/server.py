@@ -44,9 +44,9 @@ class Server:
 
     # Clients
 
-    def open_client(self) -> Client:
+    def open_client(self, kind: type[Client] = Client) -> Client:
         """A new client with a session that nobody can guess."""
-        client = Client(self, new_secret(16))
+        client = kind(self, new_secret(16))
         with self._lock:
             self._clients[client.session_id] = client
         return client
@@ -301,16 +301,9 @@ def _listen(server: Server, bootstrap: dict) -> str:
         start_new_thread(pipe.serve, (server, listener))
         return path
     if transport == "http":
-        from beep_host.http_server import HttpLimits, HttpServer
+        from beep_host.http_server import from_bootstrap
 
-        http = HttpServer(
-            server,
-            bootstrap.get("host") or "127.0.0.1",
-            bootstrap.get("port") or 0,
-            allowed_hosts=tuple(bootstrap.get("allowedHosts") or ()),
-            allowed_origins=tuple(bootstrap.get("allowedOrigins") or ()),
-            limits=HttpLimits.of_server(server.limits),
-        )
+        http = from_bootstrap(server, bootstrap)
         server.on_close.append(http.close)
         server.on_fork.append(http.close_in_child)
         http.start()
