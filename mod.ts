@@ -19,18 +19,35 @@
  */
 
 // Start here
-export { PythonHost } from "./host/mod.ts";
+export { LentBackend, PythonHost, PythonHostPool } from "./host/mod.ts";
+export type {
+  HostStatistics,
+  PoolCloseOptions,
+  PoolItems,
+  PoolMapOptions,
+  PoolRunOptions,
+  PoolStatistics,
+  PoolWork,
+  PythonHostPoolOptions,
+  RestartEvent,
+  RestartOptions,
+  ServerStatistics,
+} from "./host/mod.ts";
+export { CallCounters, type CallStatistics, type CountedEnd } from "./core/call_counters.ts";
+export type { LatencySummary } from "./core/latency_histogram.ts";
 export type { HostEndpoint, HostEnvironment, HostTransport, PythonHostOptions } from "./host/mod.ts";
 
 // Backends, and the interface that all of them have
 export { PythonHostClient, PythonHostHttp, PythonHostPipe } from "./transports/mod.ts";
 export type {
+  CallSpan,
+  CallTracer,
   ClientOptions,
   ExplainEnd,
   PythonHostHttpOptions,
   PythonHostPipeOptions,
 } from "./transports/mod.ts";
-export type { IncomingParts, Wire, WireEvents, WireWelcome } from "./transports/mod.ts";
+export type { IncomingParts, Traffic, Wire, WireEvents, WireWelcome } from "./transports/mod.ts";
 export type {
   CallOptions,
   CloseOptions,
@@ -74,6 +91,7 @@ export {
   CommandError,
   ConnectError,
   ConnectionClosedError,
+  CrashLoopError,
   DownloadError,
   EnvironmentError,
   HashMismatchError,

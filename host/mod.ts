@@ -9,3 +9,14 @@ export type { HostEnvironment } from "./environment.ts";
 export type { HostEndpoint, HostTransport, PythonHostOptions } from "./options.ts";
 export type { RestartEvent, RestartOptions } from "./restart.ts";
 export type { HostStatistics, ServerStatistics } from "./statistics.ts";
+export { LentBackend } from "./lent_backend.ts";
+export { PythonHostPool } from "./pool.ts";
+export type { PoolItems } from "./pool_map.ts";
+export type {
+  PoolCloseOptions,
+  PoolMapOptions,
+  PoolRunOptions,
+  PoolStatistics,
+  PoolWork,
+  PythonHostPoolOptions,
+} from "./pool_options.ts";

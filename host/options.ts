@@ -6,7 +6,7 @@
 
 import type { PythonHostBackend } from "../core/backend.ts";
 import type { CallCounters } from "../core/call_counters.ts";
-import type { PythonHostError } from "../core/errors.ts";
+import { PythonHostError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { ProgressListener } from "../infrastructure/mod.ts";
 import type { ServerLimits, ServerOptions } from "../servers/mod.ts";
@@ -105,4 +105,13 @@ export interface PythonHostOptions {
   readonly onProgress?: ProgressListener | undefined;
   /** Told what happens. Never told a token. @default {silent} */
   readonly logger?: Logger | undefined;
+}
+
+/** Whether a server is replaced in which a call cannot be interrupted. */
+export function replacesUninterruptible(given: PythonHostOptions["uninterruptible"] = "reject"): boolean {
+  if (given === "reject" || given === "replace") return given === "replace";
+  throw new PythonHostError(
+    "argument",
+    `Cannot use uninterruptible "${given}": it is "reject" or "replace"`,
+  );
 }

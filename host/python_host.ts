@@ -21,13 +21,12 @@ import type {
   ServerInfo,
 } from "../core/backend.ts";
 import { CallCounters } from "../core/call_counters.ts";
-import { PythonHostError } from "../core/errors.ts";
 import type { PythonModuleHandle, PythonObjectHandle } from "../core/handles.ts";
 import { SILENT_LOGGER } from "../core/logger.ts";
 import type { PythonServer } from "../servers/mod.ts";
 import { type HostEnvironment, resolveEnvironment } from "./environment.ts";
 import { staleError } from "./generation.ts";
-import type { PythonHostOptions } from "./options.ts";
+import { type PythonHostOptions, replacesUninterruptible } from "./options.ts";
 import { type HostStatistics, serverStatistics, withOperation } from "./statistics.ts";
 import { Supervisor } from "./supervisor.ts";
 import { resolveTransport } from "./transports.ts";
@@ -72,12 +71,13 @@ export class PythonHost implements PythonHostBackend {
   static async start(options: PythonHostOptions = {}): Promise<PythonHost> {
     options.signal?.throwIfAborted();
     const transport = resolveTransport(options.transport);
+    const replaces = replacesUninterruptible(options.uninterruptible);
     const environment = await resolveEnvironment(options);
     const counters = new CallCounters();
     const supervisor = await Supervisor.start({
       setup: { python: environment.python, transport, options, counters },
       restart: options.restart === true ? {} : options.restart || undefined,
-      replacesUninterruptible: replacesUninterruptible(options.uninterruptible),
+      replacesUninterruptible: replaces,
       logger: options.logger ?? SILENT_LOGGER,
     }, options.signal);
     return new PythonHost(environment, supervisor, counters);
@@ -262,12 +262,4 @@ export class PythonHost implements PythonHostBackend {
     if (generation?.isSuperseded) return Promise.reject(staleError(generation));
     return this.#on(options, call);
   }
-}
-
-function replacesUninterruptible(given: PythonHostOptions["uninterruptible"] = "reject"): boolean {
-  if (given === "reject" || given === "replace") return given === "replace";
-  throw new PythonHostError(
-    "argument",
-    `Cannot use uninterruptible "${given}": it is "reject" or "replace"`,
-  );
 }

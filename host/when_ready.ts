@@ -1,5 +1,5 @@
 /**
- * Makes a call on a server that is still being started, within the call's own signal and deadline.
+ * Calls that have to wait for a server before they are made: their signal and their deadline count from the beginning.
  *
  * @module
  */
@@ -14,17 +14,26 @@ export type BackendCall<T> = (backend: PythonHostBackend, options: CallOptions |
 /** `setTimeout` fires at once for a delay beyond this: 24.8 days. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** Waits for the generation and makes the call there; its signal and its deadline count from now on. */
-export async function callWhenReady<T>(
+/** Waits for the generation and makes the call there. */
+export function callWhenReady<T>(
   ready: Promise<Generation>,
   options: CallOptions | undefined,
   call: BackendCall<T>,
 ): Promise<T> {
+  return withDeadline(options, async (options) => {
+    const { backend } = await unlessAborted(ready, options?.signal);
+    return await call(backend, options);
+  });
+}
+
+/** Gives `work` the options with one signal in place of the signal and the deadline, which runs from now on. */
+export async function withDeadline<O extends CallOptions, T>(
+  options: O | undefined,
+  work: (options: O | undefined) => Promise<T>,
+): Promise<T> {
   const { signal, timeoutMs } = options ?? {};
-  // One that is no deadline is refused by the backend, which all deadlines come to.
-  if (timeoutMs === undefined || !(timeoutMs > 0)) {
-    return await call((await unlessAborted(ready, signal)).backend, options);
-  }
+  // One that is no deadline is refused by the backend, to which all come in the end.
+  if (options === undefined || timeoutMs === undefined || !(timeoutMs > 0)) return await work(options);
   const deadline = new AbortController();
   const timer = setTimeout(
     () => deadline.abort(new CallTimeoutError("complete call", timeoutMs)),
@@ -32,8 +41,7 @@ export async function callWhenReady<T>(
   );
   const both = signal === undefined ? deadline.signal : AbortSignal.any([signal, deadline.signal]);
   try {
-    const { backend } = await unlessAborted(ready, both);
-    return await call(backend, { ...options, signal: both, timeoutMs: undefined });
+    return await work({ ...options, signal: both, timeoutMs: undefined });
   } finally {
     clearTimeout(timer);
   }

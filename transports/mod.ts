@@ -16,4 +16,4 @@ export type { ClientOptions } from "./client_options.ts";
 export type { ClientTls } from "./tls.ts";
 export type { CallSpan, CallTracer } from "./call_tracer.ts";
 export type { ExplainEnd } from "./ending.ts";
-export type { IncomingParts, Wire, WireEvents, WireWelcome } from "./wire.ts";
+export type { IncomingParts, Traffic, Wire, WireEvents, WireWelcome } from "./wire.ts";
