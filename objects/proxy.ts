@@ -154,11 +154,9 @@ class Handler implements ProxyHandler<Target> {
     if (typeof key === "symbol") return this.#symbol(key);
     if (key !== "then") return proxyOf(expression.attribute(key));
     if (expression.handle !== undefined) return undefined;
+    // Handed on as they are: by the engine's own functions an error's stack finds who awaits the path.
     return (resolve?: (value: unknown) => unknown, reject?: (reason: unknown) => unknown) =>
-      expression.run().then((result) => {
-        const value = wrapResult(expression, result);
-        return resolve == null ? value : resolve(value);
-      }, reject);
+      runExpression(expression).then(resolve, reject);
   }
 
   apply(_target: Target, _self: unknown, given: unknown[]): unknown {
