@@ -1,7 +1,7 @@
 /**
  * What provisioning costs, each next to what it is measured against, in one run on one machine.
  *
- * `deno run -A bench/infrastructure.ts`; it needs a network once, for uv and three small wheels.
+ * `deno run -A bench/infrastructure.ts [hit] [new] [extract] [discovery]`; it needs a network once, for uv and three small wheels.
  *
  * @module
  */
@@ -144,12 +144,15 @@ async function benchExtract(home: string): Promise<void> {
   let files: readonly string[] = [];
   for (let round = -1; round < 7; round++) {
     const mine = join(home, "out-ours");
+    // What the one leaves to be written must not slow the other.
+    await command("sync", []);
     const took = await time(async () => {
       files = (await extract(new Context({ home }), archive, mine)).files;
     });
     const sync = await time(() => forceToDisk(denoIo, mine, files));
     const other = join(home, "out-tar");
     await Deno.mkdir(other);
+    await command("sync", []);
     const tar = await time(async () => {
       await command("tar", ["-xzf", archive, "-C", other]);
       await command("sha256sum", [archive]);
@@ -192,13 +195,18 @@ async function benchDiscovery(home: string): Promise<void> {
   report("discovery of the same, cold", cold, "none");
 }
 
+/** Whether a part is wanted: all are, unless some are named as arguments. */
+function only(part: string): boolean {
+  return Deno.args.length === 0 || Deno.args.includes(part);
+}
+
 if (import.meta.main) {
   const home = await Deno.makeTempDir({ prefix: "beep_bench_" });
   try {
-    await benchHit(home);
-    await benchNew(home);
-    await benchExtract(home);
-    await benchDiscovery(home);
+    if (only("hit")) await benchHit(home);
+    if (only("new")) await benchNew(home);
+    if (only("extract")) await benchExtract(home);
+    if (only("discovery")) await benchDiscovery(home);
   } finally {
     await Deno.remove(home, { recursive: true });
   }

@@ -16,6 +16,7 @@ import { prepareHome } from "./layout.ts";
 import { lock, own } from "./locking.ts";
 import { writeMarker } from "./marker.ts";
 import type { InstallerChoice, PackageInstaller } from "./packages.ts";
+import { requirePermissions } from "./permissions.ts";
 import { PipInstaller } from "./pip.ts";
 import type { ProgressListener } from "./progress_events.ts";
 import type { PythonRuntime } from "./runtime.ts";
@@ -93,6 +94,8 @@ export class EnvironmentBuilder {
     options: BuildOptions & { readonly until?: () => Promise<boolean> },
     use: (exclusive: boolean) => Promise<T>,
   ): Promise<T> {
+    const home = [this.#context.home];
+    await requirePermissions(`work on environment "${name}"`, { read: home, write: home });
     const layout = await prepareHome(this.#context);
     const root = layout.environment(name);
     await this.#context.io.mkdir(root, { recursive: true, mode: 0o700 });

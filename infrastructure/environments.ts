@@ -16,6 +16,7 @@ import { mapIoError } from "./io_errors.ts";
 import { forgetVerified } from "./marker.ts";
 import { checkName } from "./names.ts";
 import type { InstallerChoice } from "./packages.ts";
+import { requirePermissions } from "./permissions.ts";
 import {
   appendBackendSuffix,
   type ComputeBackend,
@@ -135,7 +136,12 @@ export class VenvManager {
       }
       return await this.#realize(name, await this.#specify(options, name === ADMIN_NAME), options);
     } catch (error) {
-      throw mapIoError(`make environment "${name ?? "(unnamed)"}"`, error);
+      const action = `make environment "${name ?? "(unnamed)"}"`;
+      if (error instanceof Deno.errors.NotCapable) {
+        const home = [this.#context.home];
+        await requirePermissions(action, { read: home, write: home });
+      }
+      throw mapIoError(action, error);
     }
   }
 

@@ -143,17 +143,23 @@ export async function detectPlatform(sources: PlatformSources): Promise<Platform
     return { os: sources.os, arch, libc: override as Libc };
   }
   const root = sources.root ?? "";
+  let forbidden = false;
+  const note = (error: unknown): undefined => {
+    forbidden ||= error instanceof Deno.errors.NotCapable;
+    return undefined;
+  };
   for (const witness of WITNESSES) {
-    const bytes = await sources.io.readFile(root + witness).catch(() => undefined);
+    const bytes = await sources.io.readFile(root + witness).catch(note);
     const interpreter = bytes === undefined ? undefined : elfInterpreter(bytes);
     const libc = interpreter === undefined ? undefined : libcOfInterpreter(interpreter);
     if (libc !== undefined) return { os: sources.os, arch, libc };
   }
   for (const [path, libc] of LINKERS) {
-    if (await sources.io.stat(root + path).then(() => true, () => false)) {
-      return { os: sources.os, arch, libc };
-    }
+    if (await sources.io.stat(root + path).catch(note) !== undefined) return { os: sources.os, arch, libc };
   }
+  // Deno may look at none of them. It is itself linked with glibc, so that is here too; the trial of what is installed
+  // finds out if it is not.
+  if (forbidden) return { os: sources.os, arch, libc: arch === "armv7" ? "gnueabihf" : "gnu" };
   throw new EnvironmentError(
     "Cannot find out the C library of this system: no program and no linker could be read",
     {

@@ -22,6 +22,7 @@ import { fixUp, forceToDisk } from "./fix_up.ts";
 import { Layout, prepareHome } from "./layout.ts";
 import { lock } from "./locking.ts";
 import { compareManifest, type Marker, readMarker, verifyOncePerBoot, writeMarker } from "./marker.ts";
+import { requirePermissions } from "./permissions.ts";
 import { probe } from "./probe.ts";
 import type { ProgressListener } from "./progress_events.ts";
 import { publish, stage, sweepStaging } from "./staging.ts";
@@ -128,8 +129,9 @@ export class RuntimeInstaller {
   async install(distribution: Distribution, options: RuntimeInstallOptions = {}): Promise<InstalledRuntime> {
     const { signal, onProgress } = options;
     signal?.throwIfAborted();
-    const existing = await this.hit(distribution);
+    const existing = await this.#hitIfReadable(distribution);
     if (existing !== undefined) return existing;
+    await this.#requirePermissions(distribution, options);
     await prepareHome(this.#context);
     onProgress?.({ stage: "lock", subject: distributionKey(distribution) });
     const until = async (): Promise<boolean> => await this.hit(distribution) !== undefined;
@@ -143,6 +145,26 @@ export class RuntimeInstaller {
     const exclusive = held?.exclusive === true;
     if (exclusive) await this.#sweep();
     return await this.#installFrom(distribution, exclusive, options);
+  }
+
+  /** What may not even be read is no hit; all that is missing is then said at once. */
+  async #hitIfReadable(distribution: Distribution): Promise<InstalledRuntime | undefined> {
+    try {
+      return await this.hit(distribution);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotCapable) return undefined;
+      throw error;
+    }
+  }
+
+  async #requirePermissions(distribution: Distribution, options: RuntimeInstallOptions): Promise<void> {
+    const urls = archiveUrls(distribution, this.#context.environment, options.mirrors).filter((url) =>
+      URL.canParse(url)
+    );
+    const local = this.#context.offline || urls.some((url) => url.startsWith("file:"));
+    const home = [this.#context.home];
+    const netAny = local ? [] : urls.map((url) => new URL(url).host);
+    await requirePermissions(`install Python ${distribution.version}`, { read: home, write: home, netAny });
   }
 
   async #sweep(): Promise<void> {
