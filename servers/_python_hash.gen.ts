@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "397e929ba541877415c77d719c75a098c8bc7f12346729516102a9f9449a925c";
+export const PYTHON_SOURCES_HASH: string = "aadb29a7d0c20f89e6ecd4116a2400e3e78b6ce904b113cc00183c4a98c33ade";

@@ -289,14 +289,16 @@ class HttpConnection:
     def _send_frames(self, head: RequestHead, buffers: list, is_first: bool, is_last: bool) -> None:
         size = sum([len(buffer) for buffer in buffers])
         if is_first and is_last:
-            self._send(self._head(head, 200, _FRAMES_FIELDS + b"Content-Length: %d\r\n" % size), *buffers)
+            self._send(self._head(head, 200, self._stream_fields(head) + b"Content-Length: %d\r\n" % size), *buffers)
         elif is_first:
             self._send(self._stream_head(head), *self._chunk(head, buffers, size, is_last))
         else:
             self._send(*self._chunk(head, buffers, size, is_last))
 
     def _answer_command(self, head: RequestHead, body: bytes | bytearray) -> None:
-        reply = hand_over(self._server.server, head, body)
+        self._send_when_done(head, hand_over(self._server.server, head, body))
+
+    def _send_when_done(self, head: RequestHead, reply: object) -> None:
         if not reply.wait(WATCH_AFTER_SECONDS):
             try:
                 self._feed_ahead(self._watch.wait(reply))
@@ -323,10 +325,15 @@ class HttpConnection:
         return b"HTTP/1.1 %d %s\r\n%s\r\n" % (status, REASONS[status], fields)
 
     def _stream_head(self, head: RequestHead) -> bytes:
+        fields = self._stream_fields(head)
         if head.minor_version == 1:
-            return self._head(head, 200, _FRAMES_FIELDS + b"Transfer-Encoding: chunked\r\n")
+            return self._head(head, 200, fields + b"Transfer-Encoding: chunked\r\n")
         self._is_ending = True  # HTTP/1.0 has no chunks: the end of the connection ends the body
-        return self._head(None, 200, _FRAMES_FIELDS)
+        return self._head(None, 200, fields)
+
+    def _stream_fields(self, head: RequestHead) -> bytes:
+        """The header fields that say what a stream of answers is."""
+        return _FRAMES_FIELDS
 
     def _chunk(self, head: RequestHead, buffers: list, size: int, is_last: bool) -> list:
         if head.minor_version == 0:
@@ -356,7 +363,7 @@ class HttpConnection:
     def _refuse(self, error: HttpError) -> None:
         if error.status == 401:
             # Makes guessing slow; only ever on a connection that is not trusted, on its own thread.
-            self._server.count_refused_token()
+            self._server.server.refused_tokens.add()
             sleep(self._limits.refused_token_delay_ms / 1000)
         fields = _JSON_FIELDS + b"".join(
             [f"{name}: {value}\r\n".encode("latin-1") for name, value in error.headers]

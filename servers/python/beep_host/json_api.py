@@ -132,9 +132,11 @@ class _Context:
         return handle
 
 
-def run(client: object, name: str, payload: object, is_exact: bool = False) -> JsonReply:
-    """Starts a command; its reply is told what came of it."""
-    command = COMMANDS.get(name)
+def run(
+    client: object, name: str, payload: object, is_exact: bool = False, commands: dict | None = None
+) -> JsonReply:
+    """Starts a command of a table; its reply is told what came of it."""
+    command = (COMMANDS if commands is None else commands).get(name)
     if command is None:
         raise ArgumentError(f'Cannot run command "{name:.80}": there is none of this name')
     if payload is None:
@@ -143,7 +145,7 @@ def run(client: object, name: str, payload: object, is_exact: bool = False) -> J
         raise ArgumentError(f'Cannot run command "{name}": its payload is not an object')
     reply = JsonReply(command, is_exact)
     if command.operation == "health":
-        reply.text = HEALTH
+        reply.text = HEALTH if command.answer is None else command.answer(None, None)
         reply._done()
         return reply
     args = command.arguments(_Payload(name, payload))

@@ -192,7 +192,7 @@ def _keywords(kwargs: dict | None) -> dict:
     return kwargs
 
 
-_AWAITING = frozenset(("evaluate", "call", "get"))
+_AWAITING = frozenset(("evaluate", "call", "get", "iterate_take", "iterate_close"))
 
 OPERATIONS = {
     "evaluate": evaluate,

@@ -8,7 +8,7 @@ from _thread import allocate_lock, start_new_thread
 from time import monotonic
 
 from beep_host import execution
-from beep_host.admission import Admissions
+from beep_host.admission import Admissions, RefusedTokens
 from beep_host.errors import ArgumentError, HostError, StaleHandle
 from beep_host.evaluation import SourceFinder
 from beep_host.event_loop import EventLoop
@@ -30,11 +30,14 @@ class Server:
             raise ArgumentError("Cannot start server: its token must be a string of at least 32 characters")
         self.limits = Limits(bootstrap.get("limits"))
         self.admissions = Admissions(self.limits.max_connections, self.limits.max_unauthenticated)
+        self.refused_tokens = RefusedTokens()
         self.main_thread = MainThread()
         self.event_loop = EventLoop()
         self.pool = CallPool(self.limits.max_threads)
         self.is_closing = False
         self.on_close: list = []
+        # What the ready line says beside the address.
+        self.ready_facts: dict = {}
         # How a forked child lets go of descriptors; see `forking.py`.
         self.on_fork: list = [self.admissions.close_all]
         self._clients: dict[str, Client] = {}
@@ -148,6 +151,7 @@ class Server:
             "running": sum(len(client.running) for client in clients),
             "handles": sum(len(session.handles) for session in sessions),
             "threads": threading.active_count(),
+            "refusedTokens": self.refused_tokens.count,
             "memoryBytes": resident_bytes(),
         }
 
@@ -246,7 +250,7 @@ def main() -> None:
         code = "address-in-use" if error.errno == EADDRINUSE else "server-start"
         ready.fail({"code": code, "message": f"Cannot listen: {error}"})
     else:
-        ready.say({"address": address, **server_info()})
+        ready.say({"address": address, **server.ready_facts, **server_info()})
         server.main_thread.serve()
         _leave()
 
@@ -309,6 +313,10 @@ def _listen(server: Server, bootstrap: dict) -> str:
         http.start()
         start_new_thread(server.end_idle_clients, ())
         return http.address
+    if transport == "rpc":
+        from beep_host import rpc_server
+
+        return rpc_server.listen(server, bootstrap)
     raise ArgumentError(f"Cannot start server: transport {transport!r} is unknown")
 
 
