@@ -8,18 +8,14 @@ import type { CallOptions } from "../core/backend.ts";
 import { PythonError } from "../core/errors.ts";
 import type { PythonObjectHandle } from "../core/handles.ts";
 import { toExpression, wrapResult } from "./proxy.ts";
-import type { PythonPath, PythonProxy, PythonResult } from "./proxy_types.ts";
+import type { Described, PythonResult, Untyped } from "./proxy_types.ts";
 
 const CONTEXTS = '__import__("beep_host.contexts").contexts';
 
 /** What entering a `T` gives: what its `__enter__` is declared to return. */
 export type EnteredValue<T> = T extends { __enter__(): infer V } ? PythonResult<V>
   : T extends { __aenter__(): infer V } ? PythonResult<V>
-  : unknown extends T ? Entered
-  : unknown;
-
-// deno-lint-ignore no-explicit-any -- of an object without an interface nothing is known, as with its proxy
-type Entered = any;
+  : Untyped;
 
 /**
  * Python's `with`: enters a context manager, runs the body with what `__enter__` gave, and leaves it however the body ended.
@@ -32,9 +28,9 @@ type Entered = any;
  * await withContext(io.open("notes.txt"), async (file) => await file.read());
  * ```
  */
-export async function withContext<T, R>(
-  manager: PythonProxy<T> | PythonPath<T> | PythonObjectHandle,
-  body: (value: EnteredValue<T>) => R,
+export async function withContext<M, R>(
+  manager: M,
+  body: (value: EnteredValue<Described<M>>) => R,
   options: CallOptions = {},
 ): Promise<Awaited<R> | undefined> {
   const expression = toExpression(manager, "enter context");
@@ -50,7 +46,7 @@ export async function withContext<T, R>(
   try {
     let result: Awaited<R>;
     try {
-      result = await body(wrapResult(expression, value) as EnteredValue<T>);
+      result = await body(wrapResult(expression, value) as EnteredValue<Described<M>>);
     } catch (error) {
       // When the server has gone there is nothing to leave, and the body's error says why.
       if (!backend.isInitialized) throw error;

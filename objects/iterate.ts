@@ -8,7 +8,7 @@ import type { PythonObjectHandle } from "../core/handles.ts";
 import { expressionOf } from "./expression.ts";
 import { iterateExpression, type IterateOptions } from "./iteration.ts";
 import { toExpression, wrapResult } from "./proxy.ts";
-import type { PythonItem, PythonPath, PythonProxy } from "./proxy_types.ts";
+import type { Described, PythonItem } from "./proxy_types.ts";
 
 /**
  * Iterates over a Python object: anything that `for` or `async for` takes.
@@ -25,10 +25,10 @@ export function iterate<T = unknown>(
   options?: IterateOptions,
 ): AsyncGenerator<T, void, void>;
 /** Iterates over what a proxy stands for or a path leads to. */
-export function iterate<T>(
-  object: PythonProxy<T> | PythonPath<T>,
+export function iterate<P>(
+  object: P,
   options?: IterateOptions,
-): AsyncGenerator<PythonItem<T>, void, void>;
+): AsyncGenerator<PythonItem<Described<P>>, void, void>;
 export function iterate(object: unknown, options: IterateOptions = {}): AsyncGenerator<unknown, void, void> {
   const expression = toExpression(object, "iterate");
   const isProxied = expressionOf(object) !== undefined;

@@ -28,17 +28,20 @@ export {
   truth,
 } from "./operators.ts";
 export { handleOf, hold, isProxy, proxy, type ProxyOptions, run } from "./proxy.ts";
-export type {
-  Image,
-  PythonArguments,
-  PythonCallable,
-  PythonItem,
-  PythonMembers,
-  PythonObject,
-  PythonPath,
-  PythonProxy,
-  PythonResult,
-  Untyped,
+export {
+  awaitedType,
+  type Described,
+  describedType,
+  type Image,
+  type PythonArguments,
+  type PythonCallable,
+  type PythonItem,
+  type PythonMembers,
+  type PythonObject,
+  type PythonPath,
+  type PythonProxy,
+  type PythonResult,
+  type Untyped,
 } from "./proxy_types.ts";
 export { forNotebook } from "./notebook.ts";
 export { type HeldHandle, type LeakReport, PythonScope, scope, type ScopeOptions } from "./scope.ts";

@@ -10,7 +10,7 @@
 import type { PythonObjectHandle } from "../core/handles.ts";
 import { BUILTINS, isPythonName, type WriteCode } from "./expression.ts";
 import { proxyOf, toExpression } from "./proxy.ts";
-import type { PythonPath, PythonProxy } from "./proxy_types.ts";
+import type { Described, PythonPath, PythonProxy } from "./proxy_types.ts";
 
 /** Anything that stands for a Python object, or leads to one. */
 export type PythonOperand<T = unknown> = PythonProxy<T> | PythonPath<T> | PythonObjectHandle;
@@ -56,7 +56,7 @@ export async function deleteAttribute(object: PythonOperand, name: string): Prom
 }
 
 /** `await object`, in the middle of a path: `awaited(client.get(url)).status`. */
-export function awaited<T = unknown>(object: PythonOperand<T>): PythonPath<Awaited<T>> {
+export function awaited<P>(object: P): PythonPath<Awaited<Described<P>>> {
   return suffix(object, "await", (code) => `(await ${code})`);
 }
 
@@ -174,7 +174,7 @@ function binary<T>(a: PythonOperand, operator: string, b: unknown): PythonPath<T
   return suffix(a, operator, (code, writer) => `(${code} ${operator} ${writer.value(b)})`);
 }
 
-function suffix<T>(object: PythonOperand, name: string, around: WriteCode): PythonPath<T> {
+function suffix<T>(object: unknown, name: string, around: WriteCode): PythonPath<T> {
   return proxyOf(toExpression(object, `use "${name}"`).applied(name, around));
 }
 

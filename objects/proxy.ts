@@ -18,7 +18,7 @@ import { PythonObjectHandle } from "../core/handles.ts";
 import { pythonValue } from "../core/values.ts";
 import { EXPRESSION, Expression, expressionOf } from "./expression.ts";
 import { iterateExpression } from "./iteration.ts";
-import type { PythonPath, PythonProxy } from "./proxy_types.ts";
+import type { Described, PythonPath, PythonProxy } from "./proxy_types.ts";
 
 /** Options of {@linkcode proxy}: those of every call that is made through it, and where they are made. */
 export interface ProxyOptions extends CallOptions {
@@ -76,18 +76,15 @@ export function isProxy(value: unknown): value is PythonProxy | PythonPath {
 }
 
 /** Goes a path with options of its own: `run(model.fit(data), { signal })`. */
-export async function run<T>(
-  path: PythonPath<T>,
-  options?: CallOptions,
-): Promise<unknown extends T ? unknown : Awaited<PythonPath<T>>> {
-  return await runExpression(toExpression(path, "run"), options) as Awaited<PythonPath<T>>;
+export async function run<P>(path: P, options?: CallOptions): Promise<Awaited<P>> {
+  return await runExpression(toExpression(path, "run"), options) as Awaited<P>;
 }
 
 /** Goes a path, keeps the result in Python whatever it is, and gives a proxy of it. Dispose it, or use a scope. */
-export async function hold<T>(path: PythonPath<T>, options: CallOptions = {}): Promise<PythonProxy<T>> {
+export async function hold<P>(path: P, options: CallOptions = {}): Promise<PythonProxy<Described<P>>> {
   const expression = toExpression(path, "hold");
   const result = await runExpression(expression, { ...options, result: "handle" });
-  return result as PythonProxy<T>;
+  return result as PythonProxy<Described<P>>;
 }
 
 /** The expression of a proxy or path; throws for any other value. */

@@ -6,7 +6,13 @@
 
 import type { Keywords } from "./expression.ts";
 
-declare const awaitedType: unique symbol;
+/** Exists for the compiler alone: what awaiting a path to an object gives. */
+export const awaitedType: unique symbol = Symbol("awaited type");
+/** Exists for the compiler alone: what a proxy or path is one of. */
+export const describedType: unique symbol = Symbol("described type");
+
+/** What is known at compile time of the object behind a proxy, path or handle. */
+export type Described<P> = P extends { readonly [describedType]?: infer T } ? T : unknown;
 
 /**
  * Extended by an interface that describes a Python object, to say what awaiting a path to such an object gives: a proxy
@@ -44,6 +50,7 @@ export type PythonResult<T> = T extends PythonObject<infer Value>
  */
 export type PythonProxy<T = unknown> = unknown extends T ? Untyped
   :
+    & { readonly [describedType]?: T }
     & PythonMembers<T>
     & PythonCallable<T>
     & Disposable
@@ -56,6 +63,7 @@ export type PythonProxy<T = unknown> = unknown extends T ? Untyped
  */
 export type PythonPath<T = unknown> = unknown extends T ? Untyped
   :
+    & { readonly [describedType]?: T }
     & PythonMembers<T>
     & PythonCallable<T>
     & PromiseLike<PythonResult<T>>

@@ -290,7 +290,7 @@ export const PROXIES: readonly Clause[] = [
       const b = await box(backend, 1, 2);
       using same = await b.later();
       assertEquals(await same.total(), 3);
-      assertEquals(await py.awaited<py.Untyped>(b.later()).total(), 3);
+      assertEquals(await py.awaited(b.later()).total(), 3);
       await assertRejects(async () => await b.later().total(), PythonError);
     },
   ),
