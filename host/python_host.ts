@@ -205,7 +205,7 @@ export class PythonHost implements PythonHostBackend {
   openSession(label: string, options?: CallOptions): Promise<void> {
     return this.#on(
       options,
-      (backend, options) => withOperation(backend, "openSession").openSession(label, options),
+      async (backend, options) => await withOperation(backend, "openSession").openSession(label, options),
     );
   }
 
@@ -213,13 +213,13 @@ export class PythonHost implements PythonHostBackend {
   closeSession(label: string, options?: CallOptions): Promise<void> {
     return this.#on(
       options,
-      (backend, options) => withOperation(backend, "closeSession").closeSession(label, options),
+      async (backend, options) => await withOperation(backend, "closeSession").closeSession(label, options),
     );
   }
 
   /** Asks the server for a sign of life, beside all calls; gives the numbers of the calls that run. */
   ping(options?: CallOptions): Promise<readonly number[]> {
-    return this.#on(options, (backend, options) => withOperation(backend, "ping").ping(options));
+    return this.#on(options, async (backend, options) => await withOperation(backend, "ping").ping(options));
   }
 
   /** What was counted of the calls, over all servers of this host, and what the present server counts. */

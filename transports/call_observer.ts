@@ -2,7 +2,8 @@
  * Counts a client's calls and, in a program that traces, makes a span of each.
  *
  * A span is named `python <operation>` and has the attributes `rpc.system` (`beep`), `rpc.method`, `beep.target` (the
- * module, class or member that is named; never code or values), `beep.session`, and for a failed call `error.type`.
+ * module, class or member that is named; never code or values), `beep.session`, and for a failed call `error.type`, with
+ * the error's message as its status.
  *
  * @module
  */
