@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "aadb29a7d0c20f89e6ecd4116a2400e3e78b6ce904b113cc00183c4a98c33ade";
+export const PYTHON_SOURCES_HASH: string = "ede25cc55b09a7c70f1e428437a969f87d7bd808967289f3a39ee7d9333f1374";

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { AddressInUseError } from "../core/errors.ts";
+import { AddressInUseError, PermissionNeededError, ServerStartError } from "../core/errors.ts";
 import {
   checkPipeEndpoint,
   checkSocketPath,
@@ -25,6 +25,8 @@ export interface SocketClaim extends AsyncDisposable {
   readonly endpoint: string;
   /** The path of the socket, or `\\.\pipe\…`. */
   readonly path: string;
+  /** A second path at which the same server is to listen. */
+  readonly alsoAt?: string | undefined;
   /** Removes the socket, for the moment in which the program ends. */
   removeNow(): void;
 }
@@ -36,14 +38,25 @@ export async function claimSocket(
   logger: Logger,
 ): Promise<SocketClaim> {
   if (endpoint === undefined) {
-    // 64 random bits: nobody else has it, so there is nothing to claim.
-    const name = `host-${crypto.getRandomValues(new Uint8Array(8)).toHex()}`;
+    // 128 random bits: nobody else has it, so there is nothing to claim.
+    const name = `host-${crypto.getRandomValues(new Uint8Array(16)).toHex()}`;
     const path = await socketPath(runDirectory, name);
     return claimOf(name, path);
   }
   checkPipeEndpoint(endpoint);
   const path = await socketPath(runDirectory, endpoint);
   if (isWindowsPipe(path)) return claimOf(endpoint, path);
+  if (!isPipeName(endpoint)) await checkOwnDirectory(path, runDirectory);
+  return await claimPath(runDirectory, endpoint, path, logger);
+}
+
+/** Claims one path for the server that is called `endpoint`. What is there is removed when it is a dead socket of ours. */
+export async function claimPath(
+  runDirectory: string,
+  endpoint: string,
+  path: string,
+  logger: Logger,
+): Promise<SocketClaim> {
   const lock = await Deno.open(joinPath(runDirectory, `pipe-${pipeEntryKey(endpoint)}.lock`), {
     create: true,
     write: true,
@@ -51,12 +64,34 @@ export async function claimSocket(
   });
   try {
     await takeLock(lock, endpoint, logger);
-    await removeStaleSocket(path, endpoint);
+    await removeStaleSocket(path, endpoint, runDirectory);
   } catch (error) {
     lock.close();
     throw error;
   }
   return claimOf(endpoint, path, lock);
+}
+
+/** A socket in a directory that others can enter could be taken from there and replaced: that is refused. */
+async function checkOwnDirectory(path: string, runDirectory: string): Promise<void> {
+  const directory = path.slice(0, path.lastIndexOf("/")) || "/";
+  const refusal = (why: string, cause?: unknown): ServerStartError =>
+    new ServerStartError(`Cannot listen at "${path}": its directory ${why}`, "", {
+      hint: "Give a path in a directory of yours with mode 0700, or a name, for which that is done.",
+      ...(cause === undefined ? {} : { cause }),
+    });
+  let info: Deno.FileInfo;
+  try {
+    info = await Deno.lstat(directory);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) throw refusal("does not exist", error);
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
+    throw new PermissionNeededError(`listen at "${path}"`, [`--allow-read=${directory}`], { cause: error });
+  }
+  if (!info.isDirectory) throw refusal("is not a directory of its own but a link or a file");
+  if (((info.mode ?? 0) & 0o077) !== 0) throw refusal("can be entered by others");
+  // The run directory is known to be ours; the user's number itself would take a permission of its own.
+  if (info.uid !== (await Deno.stat(runDirectory)).uid) throw refusal("belongs to another user");
 }
 
 function claimOf(endpoint: string, path: string, lock?: Deno.FsFile): SocketClaim {
@@ -114,8 +149,8 @@ async function socketPath(runDirectory: string, endpoint: string): Promise<strin
   return checkSocketPath(joinPath(directory, short));
 }
 
-/** Removes a socket that nobody listens on; anything else that is in the way is left, and is an error. */
-async function removeStaleSocket(path: string, endpoint: string): Promise<void> {
+/** Removes a socket of ours that nobody listens on; anything else that is in the way is left, and is an error. */
+async function removeStaleSocket(path: string, endpoint: string, runDirectory: string): Promise<void> {
   let info: Deno.FileInfo;
   try {
     info = await Deno.lstat(path);
@@ -123,10 +158,12 @@ async function removeStaleSocket(path: string, endpoint: string): Promise<void> 
     if (error instanceof Deno.errors.NotFound) return;
     throw error;
   }
-  if (info.isSocket !== true) {
+  const isForeign = info.uid !== (await Deno.stat(runDirectory)).uid;
+  if (info.isSocket !== true || isForeign) {
+    const what = isForeign ? "belongs to another user" : "is a file";
     throw new AddressInUseError(
       path,
-      `Cannot start a Python server on pipe "${endpoint}": "${path}" is a file`,
+      `Cannot start a Python server on pipe "${endpoint}": "${path}" ${what}`,
       {
         hint: "Remove the file, or choose another path.",
       },

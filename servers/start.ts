@@ -8,10 +8,11 @@
 
 import type { RunEntry } from "../core/endpoint.ts";
 import { ServerStartError } from "../core/errors.ts";
-import { SILENT_LOGGER } from "../core/logger.ts";
+import { type Logger, SILENT_LOGGER } from "../core/logger.ts";
 import { LIBRARY_VERSION } from "../core/protocol.ts";
 import { PYTHON_SOURCES_HASH } from "./_python_hash.gen.ts";
 import { childEnvironment } from "./child_environment.ts";
+import { withDotnetSocket } from "./dotnet_socket.ts";
 import { ensurePrivateDirectory, hostRunDirectory, joinPath, sourcesDirectory } from "./directories.ts";
 import type { PythonServer, ServerOptions, ServerTransport } from "./options.ts";
 import { requirePermissions } from "./permissions.ts";
@@ -80,9 +81,7 @@ export async function launch(options: ServerOptions, context: LaunchContext): Pr
   await ensureBytecode(directory, python, { signal, logger });
   signal?.throwIfAborted();
 
-  const claim = transport === "pipe"
-    ? undo.use(await claimSocket(runDirectory, options.name, logger))
-    : undefined;
+  const claim = transport === "pipe" ? undo.use(await claimFor(options, runDirectory, logger)) : undefined;
   const token = options.auth === false ? "" : randomHex(32);
   const child = new ServerProcess({
     python,
@@ -149,6 +148,18 @@ function checkOptions(options: ServerOptions): ServerTransport {
   return transport;
 }
 
+/** Where a pipe server listens: one place, and without a token a second one for clients in .NET. */
+async function claimFor(options: ServerOptions, runDirectory: string, logger: Logger): Promise<SocketClaim> {
+  const claim = await claimSocket(runDirectory, options.name, logger);
+  if (options.auth !== false || options.name === undefined) return claim;
+  try {
+    return await withDotnetSocket(claim, runDirectory, logger);
+  } catch (error) {
+    await claim[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
 /** Finds out whether the interpreter is that of an environment, and that we may do what comes next. */
 async function environmentOf(
   python: string,
@@ -200,7 +211,7 @@ function bootstrapOf(
     transport,
     token,
     auth: options.auth !== false,
-    ...(claim === undefined ? listenFields(options) : { path: claim.path }),
+    ...(claim === undefined ? listenFields(options) : { path: claim.path, alsoAt: claim.alsoAt }),
     modulePaths: options.modulePaths ?? [],
     limits: options.limits ?? {},
     ...(options.hostApi === undefined ? {} : { hostApi: options.hostApi.path }),

@@ -68,15 +68,14 @@ export function refusalOf(options: ListenOptions): readonly [option: string, why
 export function listenFields(
   options: ListenOptions & { readonly port?: number | undefined },
 ): Record<string, unknown> {
-  const { host = "127.0.0.1", port = 0, tls, listenBeyondLoopback, allowedHosts = [], allowedOrigins = [] } =
-    options;
+  const { host = "127.0.0.1", port = 0, tls, listenBeyondLoopback, allowedHosts, allowedOrigins } = options;
   return {
     host: host === "localhost" ? "127.0.0.1" : host,
     port,
-    allowedHosts,
-    allowedOrigins,
-    listenBeyondLoopback: listenBeyondLoopback === true,
     ...(tls === undefined ? {} : { tls }),
+    ...(listenBeyondLoopback === true ? { listenBeyondLoopback } : {}),
+    ...(allowedHosts === undefined ? {} : { allowedHosts }),
+    ...(allowedOrigins === undefined ? {} : { allowedOrigins }),
   };
 }
 

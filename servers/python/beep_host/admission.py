@@ -44,6 +44,13 @@ class Admissions:
             if admission in self._strangers:
                 self._strangers.remove(admission)
 
+    def drop_oldest_stranger(self) -> None:
+        """Makes room when descriptors are short."""
+        with self._lock:
+            dropped = self._strangers.pop(0) if self._strangers else None
+        if dropped is not None:
+            dropped.drop()
+
     def renew_lock(self) -> None:
         """For the child of a fork."""
         self._lock = allocate_lock()
@@ -86,3 +93,21 @@ class Admission:
     def leave(self) -> None:
         """See `Admissions.leave`."""
         self._admissions.leave(self)
+
+
+class RefusedTokens:
+    """Counts attempts to get in with a wrong token, and says so where the owner of the server reads."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._lock = allocate_lock()
+
+    def add(self) -> None:
+        """One more; told at the first, the tenth, the hundredth and each thousandth."""
+        with self._lock:
+            self.count += 1
+            count = self.count
+        if count in (1, 10, 100) or count % 1000 == 0:
+            import sys
+
+            print(f"beep_host: refused {count} attempts without the right token", file=sys.__stderr__, flush=True)

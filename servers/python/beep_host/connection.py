@@ -21,12 +21,17 @@ class FrameConnection:
         self.is_closed = False
         # Told of an error that only user code which closed our descriptors can have made.
         self.on_lost: object | None = None
+        # Of a client that leaves more than this unread, nothing more is read.
+        self.max_buffered_bytes = 16 * 1024 * 1024
         self._outbox: Outbox | None = None
         if first_bytes:
             self.decoder.feed(first_bytes)
 
     def read(self) -> bool:
         """Receives once into the decoder; False at the end of the stream."""
+        outbox = self._outbox
+        if outbox is not None and outbox.kept_bytes > self.max_buffered_bytes:
+            outbox.wait_until_sent()
         decoder = self.decoder
         target = decoder.target()
         try:

@@ -11,7 +11,7 @@ over* by the connection's thread, which waits, and sends what has come:
 
 from __future__ import annotations
 
-from _thread import allocate_lock, start_new_thread
+from _thread import allocate_lock, get_ident, start_new_thread
 
 from beep_host.frames import encode_buffers, encode_frame
 
@@ -34,6 +34,7 @@ class Exchange:
         "_lock",
         "_max_buffered_bytes",
         "_notify",
+        "_owner",
         "_sender",
         "_sent_bytes",
         "_signal",
@@ -42,6 +43,7 @@ class Exchange:
 
     def __init__(self, expected_replies: int, max_buffered_bytes: int, sender: object | None = None) -> None:
         """`sender(buffers, is_first, is_last)` sends, until `take_over` is called."""
+        self._owner = get_ident()  # the connection's thread
         self._sender = sender
         self._sent_bytes = 0
         self._is_started = False
@@ -81,8 +83,11 @@ class Exchange:
         return True
 
     def reply(self, json: bytes, parts: list | tuple = ()) -> None:
-        """Takes the one reply of a call. Never waits: nothing follows it."""
-        self._add(encode_buffers(json, parts) if parts else [encode_frame(json)], 1)
+        """Takes the one reply of a call. Waits, unless it is the last, as long as the client leaves too much unread: a
+        request may hold many calls."""
+        held = self._add(encode_buffers(json, parts) if parts else [encode_frame(json)], 1)
+        if held is not None:
+            held.acquire()
 
     def _add(self, buffers: list, replies: int, *, waits: bool = True) -> object | None:
         size = sum([len(buffer) for buffer in buffers])
@@ -92,7 +97,12 @@ class Exchange:
             if not self._is_abandoned:
                 self._buffers += buffers
                 self._buffered += size
-                if waits and not replies and self._buffered > self._max_buffered_bytes:
+                if (
+                    waits
+                    and self._left > 0
+                    and self._buffered > self._max_buffered_bytes
+                    and get_ident() != self._owner  # who alone could end the waiting
+                ):
                     held = allocate_lock()
                     held.acquire()
                     self._blocked.append(held)

@@ -72,7 +72,6 @@ class HttpServer:
         self.server = server
         self.tls = tls
         self.limits = limits or HttpLimits()
-        self.refused_tokens = 0
         self._lock = allocate_lock()
         self._connections: list[HttpConnection] = []  # in the order of their coming
         self._is_closed = False
@@ -216,20 +215,6 @@ class HttpServer:
         with self._lock:
             if connection in self._connections:
                 self._connections.remove(connection)
-
-    def count_refused_token(self) -> None:
-        """Told by a connection whose token was missing or wrong."""
-        with self._lock:
-            self.refused_tokens += 1
-            count = self.refused_tokens
-        if count in (1, 10, 100) or count % 1000 == 0:
-            import sys
-
-            print(
-                f"beep_host: refused {count} HTTP requests without the right token",
-                file=sys.__stderr__,
-                flush=True,
-            )
 
 
 def from_bootstrap(server: object, bootstrap: dict, kind: type[HttpServer] = HttpServer) -> HttpServer:

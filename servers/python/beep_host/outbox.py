@@ -26,6 +26,22 @@ class Outbox:
         self._lock = allocate_lock()
         self._kept: list[bytes] = []
         self._kept_bytes = 0
+        self._waiting: list = []  # one lock for each reader that takes nothing more until this is sent
+
+    @property
+    def kept_bytes(self) -> int:
+        """How much the client has not read yet."""
+        return self._kept_bytes
+
+    def wait_until_sent(self) -> None:
+        """Waits until nothing is kept: the client has read, or has gone."""
+        held = allocate_lock()
+        held.acquire()
+        with self._lock:
+            if not self._kept:
+                return
+            self._waiting.append(held)
+        held.acquire()
 
     def put(self, frame: bytes, may_drop: bool) -> bool:
         """Takes a frame; False when it was dropped."""
@@ -77,5 +93,8 @@ class Outbox:
                 del self._kept[0]
                 self._kept_bytes -= len(data)
                 if not self._kept:
+                    for held in self._waiting:
+                        held.release()
+                    self._waiting = []
                     return
                 data = self._kept[0]

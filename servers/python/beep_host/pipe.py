@@ -7,34 +7,25 @@ The *control lane* has a thread that only reads and hands over, so that a cancel
 from __future__ import annotations
 
 import os
-import sys
-from _thread import get_ident
-from _socket import AF_UNIX, SOCK_STREAM, SOL_SOCKET
+from _thread import get_ident, start_new_thread
+from _socket import AF_UNIX, SOCK_STREAM
 from _socket import socket as Socket
+from time import sleep
 
 from beep_host.callbacks import abandon
 from beep_host.connection import FrameConnection
-from beep_host.errors import (
-    AuthenticationError,
-    HostError,
-    LimitError,
-    ProtocolError,
-    VersionError,
-    error_payload,
-)
+from beep_host.errors import HostError, ProtocolError, error_payload
 from beep_host.execution import Call, ThreadState, check_request, run_call
-from beep_host.handshake import matches, new_secret, proof
 from beep_host.json_text import loads
-from beep_host.protocol import PIPE_MAGIC, PROTOCOL_VERSION
+from beep_host.pipe_opening import open_connection
 from beep_host.replies import FrameReply, dumps
 from beep_host.sessions import IMMEDIATE, is_nested
 
-# Who has not proved anything gets little room and little time.
-_HANDSHAKE_BYTES = 64 * 1024
-_HANDSHAKE_S = 10.0
 _BACKLOG = 128
-# `socket.SO_PEERCRED` on Linux, where Python may not name it in `_socket`.
-_SO_PEERCRED = 17
+# No descriptor, buffer or memory is to be had just now: ENFILE, EMFILE, ENOMEM, ENOBUFS here and on macOS; and a
+# connection that ended before it was accepted (ECONNABORTED).
+_SHORTAGES = (23, 24, 12, 105, 55, 103, 53)
+_SHORTAGE_S = 0.05
 
 
 def listen(path: str) -> object:
@@ -50,6 +41,24 @@ def listen(path: str) -> object:
     return sock
 
 
+def start(server: object, path: str) -> None:
+    """Listens at a path until the server closes, and removes the socket then."""
+    listener = listen(path)
+
+    def close() -> None:
+        try:
+            listener.shutdown(2)
+        except OSError:
+            pass  # some systems refuse it for a listening socket; closing wakes accept() there
+        listener.close()
+        if os.path.exists(path):
+            os.unlink(path)
+
+    server.on_close.append(close)
+    server.on_fork.append(listener.close)
+    start_new_thread(serve, (server, listener))
+
+
 def serve(server: object, listener: object) -> None:
     """Accepts connections until the listener is closed; each gets a thread of its own."""
     import threading
@@ -60,118 +69,49 @@ def serve(server: object, listener: object) -> None:
         except OSError as error:
             if server.is_closing:
                 return
-            server.on_descriptor_lost(error)
-            return
+            if error.errno not in _SHORTAGES:
+                server.on_descriptor_lost(error)
+                return
+            server.admissions.drop_oldest_stranger()
+            sleep(_SHORTAGE_S)  # nothing tells when descriptors of the process or the machine come free
+            continue
         sock = Socket(AF_UNIX, SOCK_STREAM, 0, fd)
-        threading.Thread(target=_serve_connection, args=(server, sock), name="beep-pipe", daemon=True).start()
+        try:
+            threading.Thread(target=_serve_connection, args=(server, sock), name="beep-pipe", daemon=True).start()
+        except RuntimeError:
+            sock.close()  # no thread can be started: this connection is lost, the server is not
 
 
 def _serve_connection(server: object, sock: object) -> None:
     """What a connection is and may; the serving itself ends the counting, since another thread may take it over."""
     admission = server.admissions.enter(sock)
-    serving = None
+    opened = None
     try:
-        serving = _open(server, sock, admission)
+        opened = open_connection(server, sock, admission)
     except OSError:
         pass  # too slow, or gone, before it was anybody
     finally:
-        if serving is None:
+        if opened is None:
             sock.close()
             admission.leave()
-    if serving is not None:
-        serving()
+    if opened is None:
+        return
+    if opened.lane == "control":
+        _serve_control_lane(opened.client, opened.connection, admission)
+    elif opened.lane == "session":
+        _serve_session_lane(server, opened.client, opened.connection, admission)
+    else:
+        _serve_lines(server, sock, opened, admission)
 
 
-def _open(server: object, sock: object, admission: object) -> object | None:
-    """Lets a connection in and gives the function that serves it and leaves the admission; None when it is refused."""
-    if not _is_same_user(sock):
-        return None
-    sock.settimeout(_HANDSHAKE_S)
-    first = _first_bytes(sock)
-    if first[:1] in (b"{", b"\xef"):
-        return _open_newline_json(server, sock, admission, first)
-    connection = FrameConnection(sock, _HANDSHAKE_BYTES, first[len(PIPE_MAGIC) :])
-    connection.on_lost = server.on_descriptor_lost
+def _serve_lines(server: object, sock: object, opened: object, admission: object) -> None:
+    from beep_host import newline_json
+
     try:
-        if first[: len(PIPE_MAGIC)] != PIPE_MAGIC:
-            raise ProtocolError('Cannot open connection: it does not begin with "BEEP"')
-        lane, client = _handshake(server, connection, admission)
-    except HostError as error:
-        connection.reply(dumps(["refused", error.payload()]), ())
-        return None
-    sock.settimeout(None)
-    connection.decoder.max_frame_bytes = server.limits.max_frame_bytes
-    if lane == "session":
-        # Before the client is told its session, with which it opens the other lane.
-        client.control.expect()
-    connection.reply(dumps(["welcome", server.welcome(client)]), ())
-    if lane == "control":
-        return lambda: _serve_control_lane(client, connection, admission)
-    return lambda: _serve_session_lane(server, client, connection, admission)
-
-
-def _is_same_user(sock: object) -> bool:
-    if sys.platform != "linux":
-        return True
-    from _struct import unpack
-
-    _, uid, _ = unpack("3i", sock.getsockopt(SOL_SOCKET, _SO_PEERCRED, 12))
-    return uid in (os.getuid(), 0)
-
-
-def _first_bytes(sock: object) -> bytes:
-    first = b""
-    while len(first) < len(PIPE_MAGIC) and PIPE_MAGIC.startswith(first):
-        chunk = sock.recv(4096)
-        if not chunk:
-            break
-        first += chunk
-    return first
-
-
-def _handshake(server: object, connection: FrameConnection, admission: object) -> tuple[str, object]:
-    hello = _expect(connection, "hello")
-    if type(hello) is not dict:
-        raise ProtocolError("Cannot read hello: its second item is not an object")
-    if hello.get("protocol") != PROTOCOL_VERSION:
-        raise VersionError(
-            f"Cannot open connection: the client speaks protocol {hello.get('protocol')!r}, "
-            f"this server {PROTOCOL_VERSION}"
-        )
-    client_nonce, server_nonce = hello.get("nonce"), new_secret(16)
-    if type(client_nonce) is not str or not 16 <= len(client_nonce) <= 128:
-        raise ProtocolError("Cannot read hello: nonce must be a string of 16 to 128 characters")
-    challenge = {
-        "protocol": PROTOCOL_VERSION,
-        "nonce": server_nonce,
-        "proof": proof(server.token, "server", client_nonce, server_nonce) if server.auth else "",
-        "auth": server.auth,
-    }
-    connection.reply(dumps(["challenge", challenge]), ())
-    given = _expect(connection, "proof")
-    if server.auth and not matches(proof(server.token, "client", client_nonce, server_nonce), given):
-        raise AuthenticationError("Cannot open connection: the proof does not fit this server's token")
-    if not admission.promote():
-        raise LimitError(
-            f"Cannot open connection: maxConnections, {server.limits.max_connections}, are open",
-            hint="Close backends that are done with, or start the server with a larger maxConnections.",
-        )
-    lane = hello.get("lane")
-    if lane == "session":
-        return lane, server.open_client()
-    if lane == "control" and type(hello.get("session")) is str:
-        return lane, server.find_client(hello["session"])
-    raise ProtocolError('Cannot read hello: lane must be "session", or "control" with a session')
-
-
-def _expect(connection: FrameConnection, word: str) -> object:
-    frame = connection.next_frame()
-    if frame is None:
-        raise OSError("the peer left")
-    message = loads(frame[0])
-    if type(message) is list and len(message) == 2 and message[0] == word:
-        return message[1]
-    raise ProtocolError(f'Cannot open connection: ["{word}", …] was expected')
+        newline_json.serve(sock, opened.first_bytes, opened.client, server.limits)
+    finally:
+        sock.close()
+        admission.leave()
 
 
 def _serve_control_lane(client: object, connection: FrameConnection, admission: object) -> None:
@@ -315,26 +255,3 @@ class SessionLane:
             call.fail(error)
             return None
         return call
-
-
-def _open_newline_json(server: object, sock: object, admission: object, first: bytes) -> object | None:
-    if server.auth or not admission.promote():
-        reason = (
-            "newline JSON carries no token; start the server with --no-auth to allow it"
-            if server.auth
-            else "maxConnections is reached"
-        )
-        sock.sendall(dumps({"result": None, "error": f"Cannot open connection: {reason}"}) + b"\n")
-        return None
-    from beep_host import newline_json
-
-    sock.settimeout(None)
-
-    def serve_lines() -> None:
-        try:
-            newline_json.serve(sock, first, server.default_client, server.limits)
-        finally:
-            sock.close()
-            admission.leave()
-
-    return serve_lines

@@ -9,6 +9,7 @@ from time import monotonic
 
 from beep_host import execution
 from beep_host.admission import Admissions, RefusedTokens
+from beep_host.clr_finder import StandInFinder
 from beep_host.errors import ArgumentError, HostError, StaleHandle
 from beep_host.evaluation import SourceFinder
 from beep_host.event_loop import EventLoop
@@ -281,6 +282,12 @@ def _prepare_path(bootstrap: dict) -> None:
     sys.path.append(own)
     sys.argv = [""]
     sys.meta_path.insert(0, SourceFinder())
+    sys.meta_path.append(StandInFinder())
+    # The path of a file, never the token: children of this process are to find the host too.
+    if "hostApi" in bootstrap:
+        os.environ["BEEP_HOST_API"] = bootstrap["hostApi"]
+    else:
+        os.environ.pop("BEEP_HOST_API", None)
 
 
 def _listen(server: Server, bootstrap: dict) -> str:
@@ -288,22 +295,10 @@ def _listen(server: Server, bootstrap: dict) -> str:
     if transport == "pipe":
         from beep_host import pipe
 
-        path = bootstrap["path"]
-        listener = pipe.listen(path)
-
-        def close() -> None:
-            try:
-                listener.shutdown(2)
-            except OSError:
-                pass  # some systems refuse it for a listening socket; closing wakes accept() there
-            listener.close()
-            if os.path.exists(path):
-                os.unlink(path)
-
-        server.on_close.append(close)
-        server.on_fork.append(listener.close)
-        start_new_thread(pipe.serve, (server, listener))
-        return path
+        paths = [path for path in (bootstrap["path"], bootstrap.get("alsoAt")) if path]
+        for path in paths:
+            pipe.start(server, path)
+        return paths[0]
     if transport == "http":
         from beep_host.http_server import from_bootstrap
 

@@ -25,7 +25,7 @@ _next_session = count(1).__next__
 _ModuleType = type(sys)
 
 # Operations that are answered where they are read, because they must not wait for a session's thread.
-IMMEDIATE = frozenset(("ping", "cancel", "stats", "open_session", "close_session", "resume"))
+IMMEDIATE = frozenset(("ping", "cancel", "stats", "open_session", "close_session", "resume", "converters"))
 
 
 class Session:
@@ -60,6 +60,11 @@ class Session:
         return HostFunction(self, function_id, is_async)
 
     # What `values.encode` asks for.
+
+    @property
+    def converters(self) -> dict:
+        """Which attributes make up the image of instances of which classes."""
+        return self.client.converters
 
     def new_handle(self, value: object) -> tuple[int, str]:
         """Holds an object and gives its id and the name of its type."""
@@ -196,6 +201,8 @@ class Client:
         # Where events go that belong to no call's answer: a pipe's control lane, which opens after the first one.
         self.control = ControlLane()
         self.touched = monotonic()
+        # What the client registered, by the names of classes; see `images.py`.
+        self.converters: dict[str, tuple[str, ...]] = {}
         self.session = Session(self)
         self.labelled: dict[str, Session] = {}
         # Calls that have been read and have no reply yet, by id.
@@ -329,6 +336,8 @@ class Client:
                 self.server.cancel_in_background(target, call)
         elif target_id > self.last_read:
             # Not yet read from the session lane: remembered, and looked at before it would run.
+            if len(self.cancelled) >= self.server.limits.max_in_flight:
+                raise LimitError(f"Cannot cancel call {target_id}: too many are to be cancelled that never came")
             self.cancelled.add(target_id)
             call.finish("queued")
         else:
@@ -362,6 +371,14 @@ class Client:
                 session.ended()
         call.finish(None)
 
+    def _converters(self, call: Call, attributes: dict) -> None:
+        if type(attributes) is not dict or not all(
+            type(names) is list and all(type(name) is str for name in names) for names in attributes.values()
+        ):
+            raise ArgumentError("Cannot register converters: an object of lists of attribute names is needed")
+        self.converters = {name: tuple(names) for name, names in attributes.items()}
+        call.finish(None)
+
     def _resume(self, call: Call, invocation: int, kind: str, value: object) -> None:
         waiting = self.invocations.get(invocation)
         # One that nobody waits for any more was interrupted meanwhile.
@@ -378,4 +395,5 @@ _IMMEDIATE_ANSWERS = {
     "open_session": Client._open_session,
     "close_session": Client._close_session,
     "resume": Client._resume,
+    "converters": Client._converters,
 }

@@ -70,7 +70,7 @@ class Refusals(HttpTestCase):
 
     def test_tokens(self) -> None:
         began = time.monotonic()
-        before = self.http.refused_tokens
+        before = self.server.refused_tokens.count
         for token in (None, "", TOKEN[:-1], TOKEN + "0", TOKEN.upper()):
             response = self.refused(
                 self.request_bytes("/api/eval", b'{"expression":"1"}', JSON, token=token), 401
@@ -78,7 +78,7 @@ class Refusals(HttpTestCase):
             self.assertEqual(response.headers["www-authenticate"], "Bearer")
             self.assertNotIn(TOKEN.encode(), response.body)
         self.refused(self.request_bytes(f"/api/eval?token={TOKEN}", b"{}", JSON, token=None), 401)
-        self.assertEqual(self.http.refused_tokens - before, 6)
+        self.assertEqual(self.server.refused_tokens.count - before, 6)
         self.assertGreaterEqual(time.monotonic() - began, 6 * 0.02)
 
     def test_routes(self) -> None:
