@@ -17,7 +17,8 @@ import type { Context } from "./context.ts";
 import { removeIfThere } from "./files.ts";
 import { pause } from "./locking.ts";
 import type { ProgressListener } from "./progress_events.ts";
-import { discardPart, FetchFault, fetchPart } from "./transfer.ts";
+import { discardPart, fetchPart } from "./transfer.ts";
+import { FetchFault } from "./transfer_watch.ts";
 
 /** How patient a download is. */
 export interface DownloadLimits {

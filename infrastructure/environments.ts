@@ -7,9 +7,17 @@
 import { resolve } from "@std/path";
 import { CommandError, EnvironmentError } from "../core/errors.ts";
 import { type BundleTools, readBundle, writeBundle } from "./bundle.ts";
-import type { Context, ContextOptions } from "./context.ts";
+import type { Context } from "./context.ts";
 import { EnvironmentBuilder } from "./environment_builder.ts";
+import { withoutPackages, withPackages } from "./environment_changes.ts";
+import type {
+  ChangeOptions,
+  EnvironmentStatus,
+  ProviderOptions,
+  VenvManagerOptions,
+} from "./environment_options.ts";
 import { EnvironmentStore, type PythonEnvironment } from "./environment_store.ts";
+import { collectGarbage } from "./garbage.ts";
 import { readIndexSettings } from "./index_settings.ts";
 import { type InstalledPackage, listPackages, pinOf, sitePackages } from "./installed_packages.ts";
 import { mapIoError } from "./io_errors.ts";
@@ -17,18 +25,11 @@ import { forgetVerified } from "./marker.ts";
 import { checkName } from "./names.ts";
 import type { InstallerChoice } from "./packages.ts";
 import { requirePermissions } from "./permissions.ts";
-import {
-  appendBackendSuffix,
-  type ComputeBackend,
-  detectComputeBackend,
-  providerEnvironmentName,
-  type RocmStrategy,
-} from "./providers.ts";
+import { appendBackendSuffix, detectComputeBackend, providerEnvironmentName } from "./providers.ts";
 import { runInEnvironment, type RunOptions, type RunResult } from "./run.ts";
 import { RuntimeManager } from "./runtimes.ts";
 import {
   canonicalRequirement,
-  canonicalRequirements,
   type EnsureOptions,
   hashSpecification,
   normalizePackageName,
@@ -36,49 +37,7 @@ import {
   type Specification,
 } from "./specification.ts";
 import { isBare, specify } from "./specify.ts";
-import { sweepStaging } from "./staging.ts";
-import { lock as lockFile } from "./locking.ts";
 import { prepareHome } from "./layout.ts";
-
-/** What a {@linkcode VenvManager} can be given: a runtime manager, or what a new one is made from. */
-export interface VenvManagerOptions extends ContextOptions {
-  /** The runtimes that environments are made from; it brings its own data directory. @default {a new manager} */
-  readonly runtimes?: RuntimeManager;
-  /** The path of a uv that is preferred to all others. */
-  readonly uv?: string;
-  /** Who installs when nothing is said: `auto` takes uv when it is there, else pip. @default {"auto"} */
-  readonly installer?: InstallerChoice;
-  /** How long another process is waited for, in milliseconds. @default {300000} */
-  readonly lockDeadlineMs?: number;
-}
-
-/** How an existing environment is changed. */
-export type ChangeOptions = Pick<
-  EnsureOptions,
-  "installer" | "index" | "sourceBuilds" | "signal" | "onProgress"
->;
-
-/** What is known of an environment. */
-export interface EnvironmentStatus {
-  /** Its name. */
-  readonly name: string;
-  /** `ready` to be used, `broken` so that its next use makes it anew, or `missing`. */
-  readonly state: "ready" | "broken" | "missing";
-  /** What is wrong with a broken one. */
-  readonly problem?: string;
-  /** The environment, when it is ready. */
-  readonly environment?: PythonEnvironment;
-  /** Its packages, when it is ready. */
-  readonly packages?: readonly InstalledPackage[];
-}
-
-/** How a provider's environment is made. */
-export interface ProviderOptions extends Omit<EnsureOptions, "name"> {
-  /** What computes. @default {what is found on this machine} */
-  readonly computeBackend?: ComputeBackend;
-  /** How environments for ROCm are shared. @default {"model"} */
-  readonly rocmStrategy?: RocmStrategy;
-}
 
 /** The name of the environment that host programs run in. */
 export const ADMIN_NAME = "admin";
@@ -228,28 +187,19 @@ export class VenvManager {
     const pointer = await this.#store.readPointer(checkName(name), "current");
     if (pointer === undefined) return await this.ensure({ ...options, name, packages });
     const environment = await this.#current(name);
-    const asked = new Set(packages.map(packageOf));
-    const old = pointer.specification;
-    const kept = old.requirements.filter((line) => !asked.has(packageOf(line)));
-    const requirements = canonicalRequirements([...kept, ...packages]);
-    const held = (await this.#packages(environment)).filter((item) =>
-      !asked.has(normalizePackageName(item.name))
+    const next = withPackages(
+      pointer.specification,
+      packages,
+      await this.#packages(environment),
+      options.sourceBuilds,
     );
-    const next: Specification = {
-      ...old,
-      requirements,
-      locked: false,
-      withoutDependencies: false,
-      sourceBuilds: options.sourceBuilds ?? old.sourceBuilds,
-      constraints: canonicalRequirements(held.filter((item) => item.url === undefined).map(pinOf)),
-    };
     try {
       return await this.#realize(name, next, options);
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       // The new packages need other versions of what is there: then those give way, as with pip.
       this.#context.logger.warn("Installing with other versions of what was there", name, error.output);
-      return await this.#realize(name, { ...next, constraints: old.constraints }, options);
+      return await this.#realize(name, { ...next, constraints: pointer.specification.constraints }, options);
     }
   }
 
@@ -261,28 +211,8 @@ export class VenvManager {
   ): Promise<PythonEnvironment> {
     const environment = await this.#current(name);
     const pointer = (await this.#store.readPointer(name, "current"))!;
-    const gone = new Set(packages.map(normalizePackageName));
-    const installed = await this.#packages(environment);
-    const missing = [...gone].filter((item) =>
-      !installed.some((other) => normalizePackageName(other.name) === item)
-    );
-    if (missing.length > 0) {
-      throw new EnvironmentError(
-        `Cannot uninstall from environment "${name}": it has no ${missing.join(", ")}`,
-      );
-    }
-    const kept = installed.filter((item) => !gone.has(normalizePackageName(item.name)));
-    const pins = kept.filter((item) =>
-      !(pointer.specification.pip && normalizePackageName(item.name) === "pip")
-    );
-    return await this.#realize(name, {
-      ...pointer.specification,
-      pip: pointer.specification.pip && !gone.has("pip"),
-      requirements: canonicalRequirements(pins.map(pinOf)),
-      constraints: [],
-      locked: false,
-      withoutDependencies: true,
-    }, options);
+    const next = withoutPackages(name, pointer.specification, packages, await this.#packages(environment));
+    return await this.#realize(name, next, options);
   }
 
   /** Gives an environment exactly the packages that are asked for, and what they need. Its Python stays. */
@@ -398,27 +328,7 @@ export class VenvManager {
   async gc(
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<{ readonly removed: readonly string[] }> {
-    const layout = await prepareHome(this.#context);
-    const removed: string[] = [];
-    {
-      using held = await lockFile(this.#context, layout.lock, options);
-      if (held?.exclusive === true) await sweepStaging(this.#context);
-    }
-    for (const name of await this.#store.names()) {
-      await this.#builder.locked(name, options, async (exclusive) => {
-        if (!exclusive) return;
-        await this.#store.sweep(name);
-        const pointer = await this.#store.readPointer(name, "current");
-        const current = pointer === undefined ? undefined : this.#store.path(name, pointer);
-        for (const directory of await this.#store.directories(name)) {
-          if (directory === current || await this.#store.isInUse(directory)) continue;
-          await this.#store.discard(directory);
-          removed.push(directory);
-        }
-        await this.#store.dropDeadPointers(name);
-      });
-    }
-    return { removed };
+    return { removed: await collectGarbage(this.#context, this.#store, this.#builder, options.signal) };
   }
 
   /**

@@ -31,14 +31,13 @@ export type { DownloadLimits } from "./download.ts";
 export type { RuntimeSource } from "./discovery.ts";
 export type { FileIdentity } from "./probe.ts";
 
-export {
-  ADMIN_NAME,
-  type ChangeOptions,
-  type EnvironmentStatus,
-  type ProviderOptions,
-  VenvManager,
-  type VenvManagerOptions,
-} from "./environments.ts";
+export { ADMIN_NAME, VenvManager } from "./environments.ts";
+export type {
+  ChangeOptions,
+  EnvironmentStatus,
+  ProviderOptions,
+  VenvManagerOptions,
+} from "./environment_options.ts";
 export type { PythonEnvironment } from "./environment_store.ts";
 export type { EnsureOptions, EnvironmentSpec } from "./specification.ts";
 export type { InstalledPackage } from "./installed_packages.ts";

@@ -96,7 +96,8 @@ export class PipInstaller implements PackageInstaller {
         "--no-deps",
         "--no-compile",
         "--progress-bar=off",
-        wheel,
+        `--find-links=${dirname(wheel)}`,
+        "pip",
       ];
       await this.#run(action, runtime, command, pipVariables({}, this.#context.os), options);
     } else if (runtime.ensurepip) {
