@@ -20,7 +20,7 @@ export async function startBench(
   options: Partial<ServerOptions> = {},
 ): Promise<Bench> {
   await using stack = new AsyncDisposableStack();
-  stack.use(await makeHome());
+  stack.use(lendHome());
   const server = stack.use(await startServer({ python: await testPython(), transport, ...options }));
   const backend = stack.use(connectTo(server, transport));
   await backend.initialize();
@@ -52,16 +52,22 @@ export async function testPython(): Promise<string> {
   return new TextDecoder().decode(stdout).trim();
 }
 
-/** A home for the servers of a test: nothing is left in the user's. */
-async function makeHome(): Promise<AsyncDisposable> {
-  const path = await Deno.makeTempDir({ prefix: "beep-" });
-  const before = Deno.env.get("BEEP_PYTHON_HOME");
-  Deno.env.set("BEEP_PYTHON_HOME", path);
+/** The home for the servers of these tests, and how many use it now: tests may start servers side by side. */
+const home = { users: 0, path: "", before: undefined as string | undefined };
+
+/** Lends the home, so that nothing is left in the user's; the last to give it back removes it. */
+function lendHome(): AsyncDisposable {
+  if (home.users++ === 0) {
+    home.path = Deno.makeTempDirSync({ prefix: "beep-" });
+    home.before = Deno.env.get("BEEP_PYTHON_HOME");
+    Deno.env.set("BEEP_PYTHON_HOME", home.path);
+  }
   return {
     async [Symbol.asyncDispose](): Promise<void> {
-      if (before === undefined) Deno.env.delete("BEEP_PYTHON_HOME");
-      else Deno.env.set("BEEP_PYTHON_HOME", before);
-      await Deno.remove(path, { recursive: true });
+      if (--home.users > 0) return;
+      if (home.before === undefined) Deno.env.delete("BEEP_PYTHON_HOME");
+      else Deno.env.set("BEEP_PYTHON_HOME", home.before);
+      await Deno.remove(home.path, { recursive: true });
     },
   };
 }

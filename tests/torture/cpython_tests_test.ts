@@ -1,0 +1,75 @@
+// CPython's own test modules, run inside a server through evaluate, end as in a plain interpreter of the same build.
+//
+// `BEEP_SOAK=1` adds the modules that take minutes.
+
+import { assert, assertEquals, assertGreater } from "@std/assert";
+import { fromFileUrl } from "@std/path";
+import { startBench, testPython } from "../output/_server.ts";
+
+const SCRIPT = fromFileUrl(new URL("./testdata/run_cpython_tests.py", import.meta.url));
+const GATE = ["test_json", "test_contextlib", "test_traceback", "test_threading", "test_signal"];
+const SOAK = [
+  "test_asyncio",
+  "test_subprocess",
+  "test_multiprocessing_fork",
+  "test_multiprocessing_spawn",
+  "test_multiprocessing_forkserver",
+];
+
+/** Tests that may end otherwise inside a server, by a pattern of their ids, and why. */
+const DIFFERENCES: readonly { readonly id: RegExp; readonly reason: string }[] = [];
+
+interface Outcomes {
+  readonly outcomes: Readonly<Record<string, string>>;
+  readonly details: Readonly<Record<string, string>>;
+}
+
+const python = await testPython();
+const hasTests = (await new Deno.Command(python, {
+  args: ["-I", "-c", "import test.test_json"],
+  stderr: "null",
+}).output()).success;
+const modules = Deno.env.get("BEEP_SOAK") === "1" ? [...GATE, ...SOAK] : GATE;
+
+Deno.test({
+  name: `CPython's ${modules.join(", ")} end in a server as in a plain interpreter${
+    hasTests ? "" : " (ignored: this CPython was installed without its tests)"
+  }`,
+  ignore: !hasTests,
+  fn: async () => {
+    // Together, since they mostly wait; signals alone take most of a minute.
+    const compared = await Promise.all(modules.map(compare));
+    assertEquals(compared.flat(), []);
+  },
+});
+
+/** What differs, as lines. */
+async function compare(module: string): Promise<string[]> {
+  const [inside, plain] = await Promise.all([runInServer(module), runPlainly(module)]);
+  assertGreater(Object.keys(plain.outcomes).length, 20, `Found no tests in ${module}`);
+  const ids = new Set([...Object.keys(plain.outcomes), ...Object.keys(inside.outcomes)]);
+  const differing = [...ids].filter((id) =>
+    plain.outcomes[id] !== inside.outcomes[id] && !DIFFERENCES.some((known) => known.id.test(id))
+  );
+  return differing.map((id) =>
+    `${id}: ${plain.outcomes[id]} in a plain interpreter, ${inside.outcomes[id]} in a server\n` +
+    (inside.details[id] ?? plain.details[id] ?? "")
+  );
+}
+
+async function runInServer(module: string): Promise<Outcomes> {
+  await using bench = await startBench();
+  await bench.backend.evaluate(await Deno.readTextFile(SCRIPT));
+  const outcomes = await bench.backend.evaluate<Outcomes>("run_module(module)", { module });
+  assertEquals(await bench.backend.evaluate("1 + 1"), 2, "the server goes on");
+  return outcomes;
+}
+
+async function runPlainly(module: string): Promise<Outcomes> {
+  const { success, stdout, stderr } = await new Deno.Command(python, {
+    args: ["-I", "-B", "-X", "utf8", "-X", "faulthandler", SCRIPT, module],
+    stdin: "null",
+  }).output();
+  assert(success, new TextDecoder().decode(stderr));
+  return JSON.parse(new TextDecoder().decode(stdout).trimEnd().split("\n").at(-1)!);
+}

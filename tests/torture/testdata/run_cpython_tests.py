@@ -1,0 +1,71 @@
+"""Runs one of CPython's own test modules here and gives the outcome of each of its tests, by id.
+
+Read as text and evaluated inside a server, and run by a plain interpreter: the outcomes are compared.
+"""
+
+import io
+import json
+import os
+import sys
+import tempfile
+import unittest
+
+
+class Outcomes(unittest.TestResult):
+    """Remembers how each test ended; a test with failing subtests failed."""
+
+    def __init__(self):
+        super().__init__()
+        self.outcomes = {}
+        self.details = {}
+
+    def _end(self, test, outcome, detail=""):
+        name = test.id() if hasattr(test, "id") else str(test)
+        if self.outcomes.get(name) not in ("failed", "error"):
+            self.outcomes[name] = outcome
+            if detail:
+                self.details[name] = detail
+
+    def addSuccess(self, test):
+        self._end(test, "ok")
+
+    def addError(self, test, error):
+        super().addError(test, error)
+        self._end(test, "error", self.errors[-1][1][-2000:])
+
+    def addFailure(self, test, error):
+        super().addFailure(test, error)
+        self._end(test, "failed", self.failures[-1][1][-2000:])
+
+    def addSkip(self, test, reason):
+        self._end(test, "skipped")
+
+    def addExpectedFailure(self, test, error):
+        self._end(test, "expected failure")
+
+    def addUnexpectedSuccess(self, test):
+        self._end(test, "unexpected success")
+
+    def addSubTest(self, test, subtest, error):
+        if error is not None:
+            super().addSubTest(test, subtest, error)
+            listed = self.failures if issubclass(error[0], test.failureException) else self.errors
+            self._end(test, "failed", listed[-1][1][-2000:])
+
+
+def run_module(name):
+    """The outcomes of `test.<name>`, run in a directory of its own."""
+    before = os.getcwd()
+    with tempfile.TemporaryDirectory(prefix="beep-cpython-") as directory:
+        os.chdir(directory)
+        try:
+            suite = unittest.defaultTestLoader.loadTestsFromName("test." + name)
+            result = Outcomes()
+            suite.run(result)
+        finally:
+            os.chdir(before)
+    return {"outcomes": result.outcomes, "details": result.details}
+
+
+if __name__ == "__main__":
+    print("\n" + json.dumps(run_module(sys.argv[1])))
