@@ -115,7 +115,7 @@ function check(schema: z.ZodType, value: unknown, place: string): unknown {
 }
 
 async function readJson({ req }: Context): Promise<unknown> {
-  const type = req.header("content-type")?.split(";")[0]!.trim().toLowerCase();
+  const type = req.header("content-type")?.split(";", 1).join("").trim().toLowerCase();
   if (type !== "application/json") {
     throw new PythonHostError(
       "argument",

@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "ede25cc55b09a7c70f1e428437a969f87d7bd808967289f3a39ee7d9333f1374";
+export const PYTHON_SOURCES_HASH: string = "68e5bf558894e5c53481c4bfb45dfcfc546dd27cc928dd41e0ada621ef68945d";

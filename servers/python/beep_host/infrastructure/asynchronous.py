@@ -1,0 +1,66 @@
+"""The classes of this package with methods to be awaited: `await AsyncVenvManager().ensure(...)`.
+
+Each waits on a thread, in a copy of the caller's context; who cancels it ends the operation on the host's side.
+"""
+
+from __future__ import annotations
+
+from functools import wraps
+
+from beep_host.infrastructure.api import links
+from beep_host.infrastructure.packages import PackageInstaller
+from beep_host.infrastructure.runtimes import RuntimeManager
+from beep_host.infrastructure.servers import ServerManager
+from beep_host.infrastructure.venvs import VenvManager
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable
+
+
+async def on_thread(function: Callable, *args: Any, **kwargs: Any) -> Any:
+    """Calls a function that asks the host, on a thread; being cancelled cuts what it is waiting for."""
+    import asyncio
+
+    waiting: list = []
+    token = links.set(waiting)
+    try:
+        call = asyncio.to_thread(function, *args, **kwargs)
+        return await call
+    except asyncio.CancelledError:
+        for link in waiting:
+            link.cut()
+        raise
+    finally:
+        links.reset(token)
+
+
+class _Asynchronous:
+    _kind: type
+
+    def __init__(self, *args: Any) -> None:
+        self._blocking = self._kind(*args)
+
+
+def _awaited(method: Callable) -> Callable:
+    @wraps(method)
+    async def call(self: _Asynchronous, *args: Any, **kwargs: Any) -> Any:
+        return await on_thread(method, self._blocking, *args, **kwargs)
+
+    return call
+
+
+def _asynchronous(kind: type) -> type:
+    methods = {
+        name: _awaited(member)
+        for name, member in vars(kind).items()
+        if callable(member) and not name.startswith("_")
+    }
+    members = {"__doc__": kind.__doc__, "__module__": "beep_host.infrastructure", "_kind": kind, **methods}
+    return type(f"Async{kind.__name__}", (_Asynchronous,), members)
+
+
+AsyncVenvManager = _asynchronous(VenvManager)
+AsyncRuntimeManager = _asynchronous(RuntimeManager)
+AsyncPackageInstaller = _asynchronous(PackageInstaller)
+AsyncServerManager = _asynchronous(ServerManager)
