@@ -61,6 +61,18 @@ export type {
 
 export type { InputHandler, MimeBundle, ProgressReport, PythonLogRecord } from "./core/call_events.ts";
 
+// Sessions, and things to look at
+export { BackendFacade, forNotebook, openSession, PythonSession } from "./objects/mod.ts";
+export type {
+  Completions,
+  HistoryEntry,
+  Inspection,
+  NameKind,
+  SessionOptions,
+  ShowOptions,
+  VariableInfo,
+} from "./objects/mod.ts";
+
 // References to what lives in Python
 export { type HandleOwner, PythonModuleHandle, PythonObjectHandle } from "./core/handles.ts";
 
