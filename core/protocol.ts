@@ -99,6 +99,7 @@ export type Operation =
   | "ping"
   | "cancel"
   | "resume"
+  | "converters"
   | "open_session"
   | "close_session"
   | "stats";

@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "68e5bf558894e5c53481c4bfb45dfcfc546dd27cc928dd41e0ada621ef68945d";
+export const PYTHON_SOURCES_HASH: string = "bad58c57cd2db1f32d78527c85afb6bdded5ddb424f0a5abedf174b9c207b814";

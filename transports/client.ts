@@ -21,21 +21,19 @@ import type { CallStatistics } from "../core/call_counters.ts";
 import { ProtocolError, type PythonHostError } from "../core/errors.ts";
 import { type PythonModuleHandle, PythonObjectHandle } from "../core/handles.ts";
 import { type Logger, SILENT_LOGGER } from "../core/logger.ts";
-import { JsonText, type Lane, type Operation, type RequestArguments } from "../core/protocol.ts";
-import { decodePacked, decodeTagged, type EncodedValue, encodeValue } from "../core/values.ts";
+import type { Lane, Operation } from "../core/protocol.ts";
+import { converterAttributes, converterRevision, decodePacked, decodeTagged } from "../core/values.ts";
+import { ArgumentEncoder } from "./arguments.ts";
 import { inputHandlerOf } from "./call_events.ts";
 import { CallTable } from "./call_table.ts";
 import { type CallbackArguments, Callbacks, type WaitingCall } from "./callbacks.ts";
 import { ClientHandles } from "./client_handles.ts";
 import { evaluateArguments } from "./locals.ts";
 import { type ClientOptions, interruptGraceMsOf } from "./client_options.ts";
-import { isPlain } from "./plain.ts";
 import type { PendingCall } from "./pending_call.ts";
 import { errorFromPayload } from "./reply_errors.ts";
 import { laneOf, NO_OPTIONS, requestOptions } from "./request_options.ts";
 import type { IncomingParts, Wire } from "./wire.ts";
-
-const NO_PARTS: readonly Uint8Array[] = [];
 
 /** The base of the backends of this library. */
 export abstract class PythonHostClient implements PythonHostBackend {
@@ -45,10 +43,9 @@ export abstract class PythonHostClient implements PythonHostBackend {
   readonly #handles: ClientHandles;
   readonly #callbacks = new Callbacks();
   readonly #logger: Logger;
-  /** The handles used by the arguments that are being encoded; encoding is synchronous, so one list serves all. */
-  #usedHandles: number[] | undefined;
-  /** The functions in them. */
-  #usedFunctions: number[] = [];
+  readonly #arguments: ArgumentEncoder;
+  /** The revision of the converters that each lane's calls can rely on. */
+  readonly #toldConverters: Record<Lane, number> = { session: 0, control: 0 };
 
   /** Makes a backend; nothing is connected. */
   constructor(options: ClientOptions = {}) {
@@ -70,6 +67,7 @@ export abstract class PythonHostClient implements PythonHostBackend {
       pendingCalls: () => this.#calls.pendingCalls(),
       sendRelease: (ids, session) => this.#sendRelease(ids, session),
     });
+    this.#arguments = new ArgumentEncoder(this.#handles, this.#callbacks);
   }
 
   /** Makes a wire that is not yet open; called for each attempt to connect. */
@@ -234,53 +232,27 @@ export abstract class PythonHostClient implements PythonHostBackend {
   ): Promise<PendingCall> {
     // Before the arguments are encoded: a call that is not made must register no function.
     options.signal?.throwIfAborted();
-    this.#usedHandles = typeof target === "number"
-      ? [target]
-      : target instanceof Array
-      ? [...target]
-      : undefined;
+    const used = typeof target === "number" ? [target] : target instanceof Array ? [...target] : undefined;
     const parent = this.#callbacks.current();
-    let parts = NO_PARTS;
-    let row: RequestArguments = args;
-    let tagged = false;
-    if (!isPlain(args)) {
-      const encoded = this.#encode(args);
-      row = new JsonText(encoded.json, args);
-      parts = encoded.parts;
-      tagged = encoded.tagged;
-    }
+    const { row, parts, tagged, handles } = this.#arguments.encode(args);
+    const lane = laneOf(options, parent);
+    if (converterRevision() !== this.#toldConverters[lane]) this.#tellConverters(lane);
     return this.#calls.request(operation, row, {
       options,
       wire: requestOptions(options, tagged, parent),
       parts,
-      lane: laneOf(options, parent),
-      handles: this.#usedHandles,
+      lane,
+      handles: used !== undefined && handles !== undefined ? [...used, ...handles] : used ?? handles,
       isCounted: true,
     });
   }
 
-  readonly #encodeContext = {
-    handleId: (handle: PythonObjectHandle): number => {
-      const id = this.#handles.idOf(handle);
-      (this.#usedHandles ??= []).push(id);
-      return id;
-    },
-    // deno-lint-ignore ban-types -- any function
-    functionId: (fn: Function): number => {
-      const id = this.#callbacks.idOf(fn as (...args: unknown[]) => unknown);
-      this.#usedFunctions.push(id);
-      return id;
-    },
-  };
-
-  #encode(args: readonly unknown[]): EncodedValue {
-    this.#usedFunctions = [];
-    try {
-      return encodeValue(args, this.#encodeContext);
-    } catch (error) {
-      this.#callbacks.takeBack(this.#usedFunctions);
-      throw error;
-    }
+  /** Tells the server which classes are converted towards JavaScript; on the lane of the call that needs it. */
+  #tellConverters(lane: Lane): void {
+    this.#toldConverters[lane] = converterRevision();
+    this.#calls.request("converters", [converterAttributes()], { lane }).then((call) => {
+      if (call.outcome === "error") this.#logger.error("Cannot register converters", this.#errorOf(call));
+    });
   }
 
   /** Makes the handles in a result; they belong to the session in which the call ran. */
@@ -384,9 +356,7 @@ export abstract class PythonHostClient implements PythonHostBackend {
   }
 
   #resume(args: readonly unknown[], lane: Lane): void {
-    this.#usedHandles = undefined;
-    const { json, parts, tagged } = this.#encode(args);
-    const row = new JsonText(json, args);
+    const { row, parts, tagged } = this.#arguments.encode(args);
     this.#calls.post(tagged ? [0, "resume", row, { tagged: 1 }] : [0, "resume", row], parts, lane);
   }
 

@@ -264,8 +264,8 @@ function sizeOf({ json, parts }: Frame): number {
 
 const REPLY_KINDS: ReadonlySet<unknown> = new Set(["ok", "tagged", "packed", "error"]);
 
-/** A pool of connections of this wire's own, so that closing it closes them. */
-function createClient(address: string, tls: ClientTls): Deno.HttpClient {
+/** A pool of connections of a wire's own, so that closing it closes them. */
+export function createClient(address: string, tls: ClientTls): Deno.HttpClient {
   const url = new URL(address);
   if (url.protocol === "https:") {
     try {

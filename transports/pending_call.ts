@@ -216,6 +216,7 @@ function describeCall(operation: Operation, args: readonly unknown[]): string {
       return `${operation === "open_session" ? "open" : "close"} session "${args[0] ?? ""}"`;
     case "ping":
     case "stats":
+    case "converters":
     case "cancel":
     case "resume":
       return `complete request "${operation}"`;

@@ -47,7 +47,8 @@ class Invocation:
         """The value of the answer, or its exception raised."""
         kind, value, parts, tagged = self.answer
         if kind == "ok":
-            return values.decode(value, parts, session) if tagged else value
+            # The client wrote the value inside the row of the request, and its references count from there.
+            return values.decode([0, "ok", value], parts, session, skip=1)[2] if tagged else value
         if kind == "raise":
             raise value
         raise raised.as_exception(session.client, value)

@@ -27,7 +27,7 @@ def perform(call: object) -> object:
     options = call.options
     if options:
         if "tagged" in options:
-            args = values.decode(args, call.parts, call.session)
+            args = values.decode(args, call.parts, call.session, skip=1)
         if "log" in options or "display" in options:
             _prepare_events(options)
     try:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from beep_host.errors import ArgumentError, ProtocolError
 from beep_host.execution import Call
 from beep_host.json_text import loads
-from beep_host.replies import FrameReply, NonWaitingSink
+from beep_host.replies import FrameReply
 from beep_host.rpc_status import status_of
 from beep_host.rpc_values import Arguments, to_message
 
@@ -50,8 +50,9 @@ def make_call(name: str, request: dict, make_reply: object, call_id: int) -> Cal
         if reader.is_tagged:
             options["tagged"] = 1
             parts = reader.parts
-    reply = make_reply(given.get("encoding") == _NATIVE)
-    return Call(given.get("call_id") or call_id, procedure.operation, args, parts, options, reply)
+    reply = make_reply(given.get("encoding") == _NATIVE or name == "Send")
+    operation = procedure.operation or request.get("operation", "")
+    return Call(given.get("call_id") or call_id, operation, args, parts, options, reply)
 
 
 def _options(given: dict) -> tuple[dict, dict]:
@@ -92,15 +93,6 @@ class Reply:
         return True
 
 
-class NativeReply(FrameReply):
-    """What a call of our own client answers to: the messages of docs/PROTOCOL.md, each in a `native` field."""
-
-    __slots__ = ()
-
-    def __init__(self, sink: object) -> None:
-        super().__init__(sink)
-
-
 class UnarySink:
     """The sink of a native unary call: its reply is the response; what belongs to no call goes by the control lane."""
 
@@ -128,7 +120,7 @@ class UnarySink:
 def unary_reply(name: str, client: object, answer: object, is_native: bool) -> object:
     """The reply of a unary procedure."""
     if is_native:
-        return NativeReply(UnarySink(answer, client))
+        return FrameReply(UnarySink(answer, client))
     return Reply(PROCEDURES[name], answer)
 
 
@@ -189,7 +181,8 @@ def _rows(value: object, call: Call) -> dict:
 
 
 def _stats(value: dict, call: Call) -> dict:
-    return {name: value[name] for name in ("clients", "running", "handles", "threads")}
+    counters = {name: value[name] for name in ("clients", "running", "handles", "threads")}
+    return {**counters, "refused_tokens": value.get("refusedTokens", 0)}
 
 
 def _nothing(value: object, call: Call) -> dict:
@@ -219,7 +212,7 @@ PROCEDURES = {
     ),
     "Ping": Procedure("ping", lambda request, _: [], lambda value, _: {"running_call_ids": [n for n in value if n > 0]}),
     "GetStats": Procedure("stats", lambda request, _: [], _stats),
-    "Resume": Procedure("resume", lambda request, _: [], _nothing),
+    "Send": Procedure("", lambda request, _: [], _nothing),
 }
 
 # The field of `Operation` and of `OperationResult` that stands for each procedure.
@@ -235,5 +228,5 @@ OPERATION_FIELDS = {
     "to_float_array_2d": "ToFloatArray2D",
     "is_module_available": "IsModuleAvailable",
     "wrap_value": "WrapValue",
+    "send": "Send",
 }
-__all__ = ["NativeReply", "NonWaitingSink", "OPERATION_FIELDS", "PROCEDURES", "Reply", "make_call", "unary_reply"]
