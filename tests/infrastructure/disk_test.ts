@@ -1,0 +1,87 @@
+/**
+ * Disks that are full or may not be written, for real: in a mount of its own.
+ *
+ * @module
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import { fakeArchive } from "./_fake_python.ts";
+import { temporary, tree } from "./_support.ts";
+
+const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
+const MODULE = new URL("../../infrastructure/mod.ts", import.meta.url).href;
+
+/** Whether this system lets anybody mount in a namespace of their own. */
+function mayMount(): boolean {
+  if (Deno.build.os !== "linux") return false;
+  try {
+    return new Deno.Command("unshare", { args: ["-rm", "true"], stderr: "null" }).outputSync().success;
+  } catch {
+    return false;
+  }
+}
+
+async function installOn(mount: string, files: number): Promise<{ text: string; left: string[] }> {
+  await using scratch = await temporary("disk_");
+  const archive = fakeArchive("3.12.1", files);
+  const path = join(scratch.path, "archive.tar.gz");
+  await Deno.writeFile(path, archive.bytes);
+  const disk = join(scratch.path, "disk");
+  await Deno.mkdir(disk);
+  const distribution = JSON.stringify({
+    version: archive.version,
+    sha256: archive.sha256,
+    url: `file://${path}`,
+  });
+  const source = `import { RuntimeManager } from "${MODULE}";
+    const manager = new RuntimeManager({ home: "${disk}/home", environment: () => undefined });
+    try {
+      console.log((await manager.install("${archive.version}", { distribution: ${distribution} })).version);
+    } catch (error) {
+      console.log(error.name, error.code, error.hint);
+    }`;
+  const script = join(scratch.path, "install.ts");
+  await Deno.writeTextFile(script, source);
+  const listing = join(scratch.path, "left");
+  const output = await new Deno.Command("unshare", {
+    args: [
+      "-rm",
+      "sh",
+      "-c",
+      `${mount} && "$2" run -A --no-check --cached-only --config "$3" "$4"; cp -r "$1/." "$5"`,
+      "sh",
+      disk,
+      Deno.execPath(),
+      CONFIG,
+      script,
+      listing,
+    ],
+  }).output();
+  const decoder = new TextDecoder();
+  return {
+    text: decoder.decode(output.stdout) + decoder.decode(output.stderr),
+    left: await tree(listing).catch(() => []),
+  };
+}
+
+Deno.test({
+  name: "a full disk is a typed error, and leaves nothing half-made",
+  ignore: !mayMount(),
+  async fn() {
+    const { text, left } = await installOn('mount -t tmpfs -o size=96k none "$1"', 60);
+    assert(/PythonHostError disk-full Free some space/.test(text), text);
+    assertEquals(left.filter((path) => /pythons\/.|\.staging\/./.test(path)), []);
+    const enough = await installOn('mount -t tmpfs -o size=8m none "$1"', 60);
+    assertEquals(enough.text, "3.12.1\n");
+  },
+});
+
+Deno.test({
+  name: "a disk that may not be written is a typed error",
+  ignore: !mayMount(),
+  async fn() {
+    const { text } = await installOn('mount -t tmpfs -o ro none "$1"', 2);
+    assert(/EnvironmentError environment/.test(text), text);
+  },
+});
