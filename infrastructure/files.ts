@@ -20,21 +20,37 @@ export async function writeAtomically(
   options: { durable?: boolean; mode?: number } = {},
 ): Promise<void> {
   const durable = options.durable ?? true;
-  const scratch = `${path}.${crypto.randomUUID()}.tmp`;
-  try {
-    const file = await io.open(scratch, { write: true, createNew: true, mode: options.mode ?? 0o600 });
+  for (let attempt = 1;; attempt++) {
+    const scratch = `${path}.${crypto.randomUUID()}.tmp`;
     try {
-      await file.write(new TextEncoder().encode(text));
-      if (durable) await file.sync();
-    } finally {
-      file.close();
+      await writeScratch(io, scratch, text, durable, options.mode ?? 0o600);
+      await renamePatiently(io, scratch, path);
+      break;
+    } catch (error) {
+      await removeIfThere(io, scratch);
+      // A sweep may have taken the scratch file for one that a dead process left.
+      if (!isNotFound(error) || attempt === SCRATCH_ATTEMPTS) throw error;
     }
-    await renamePatiently(io, scratch, path);
-  } catch (error) {
-    await removeIfThere(io, scratch);
-    throw error;
   }
   if (durable) await io.syncDirectory(dirname(path));
+}
+
+const SCRATCH_ATTEMPTS = 3;
+
+async function writeScratch(
+  io: Io,
+  path: string,
+  text: string,
+  durable: boolean,
+  mode: number,
+): Promise<void> {
+  const file = await io.open(path, { write: true, createNew: true, mode });
+  try {
+    await file.write(new TextEncoder().encode(text));
+    if (durable) await file.sync();
+  } finally {
+    file.close();
+  }
 }
 
 const RENAME_ATTEMPTS = 10;

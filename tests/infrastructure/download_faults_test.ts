@@ -110,7 +110,7 @@ const FAULTS: readonly Fault[] = [
     name: "always truncated in the middle",
     steps: [truncated(0.2)],
     outcome: "download",
-    says: /ended after/,
+    says: /(ended|broke off) after/,
   },
   ...[0, 0.1, 0.5, 0.9].map((share): Fault => ({
     name: `reset at ${share}, then good`,

@@ -123,3 +123,18 @@ Deno.test("parseRetryAfter() reads seconds and dates, and has a limit", () => {
   assertEquals(parseRetryAfter("Thu, 01 Jan 2025 00:00:30 GMT", 60_000, now), 0);
   assertEquals([parseRetryAfter(null, 1), parseRetryAfter("soon", 1)], [undefined, undefined]);
 });
+
+Deno.test("writeAtomically() writes again when a sweep took its scratch file", async () => {
+  await using home = await temporary();
+  const path = join(home.path, "pointer.json");
+  let swept = 0;
+  const io: Io = {
+    ...denoIo,
+    rename: async (from, to) => {
+      if (++swept === 1) await Deno.remove(from);
+      await denoIo.rename(from, to);
+    },
+  };
+  await writeAtomically(io, path, "new");
+  assertEquals([await Deno.readTextFile(path), swept], ["new", 2]);
+});
