@@ -36,8 +36,8 @@ export interface HostApiOptions {
 
 /** The API: an object with `fetch`, as every JavaScript server and framework takes it. */
 export interface HostApi extends AsyncDisposable {
-  /** Answers a request. Needs no `this`, so it can be passed on as it is. */
-  readonly fetch: (request: Request) => Promise<Response>;
+  /** Answers a request. Needs no `this`, so it can be passed on as it is; `info` is what `Deno.serve` gives. */
+  readonly fetch: (request: Request, info?: object) => Promise<Response>;
   /** The token that requests must show; empty when `authorize` was given. */
   readonly token: string;
 }
@@ -87,7 +87,7 @@ export function createHostApi(host: ApiHost, options: HostApiOptions = {}): Host
   let app: ReturnType<typeof load> | undefined;
   return {
     token: token?.text ?? "",
-    fetch: async (request) => await (await (app ??= load()))(request),
+    fetch: async (request, info) => await (await (app ??= load()))(request, info),
     async [Symbol.asyncDispose](): Promise<void> {
       closing.abort();
       await ownServers?.[Symbol.asyncDispose]();

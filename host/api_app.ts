@@ -33,10 +33,19 @@ export interface ApiAppOptions {
 /** The most bytes of a request's body: a lock file is the largest thing that is sent here. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
 
+/** What a server may pass beside a request; Deno's has `completed`, which rejects when the client has gone. */
+export type RequestInfo = { readonly completed?: unknown } | undefined;
+
+interface AppEnvironment {
+  readonly Bindings: { readonly gone: AbortSignal };
+}
+
 /** Makes the app, as the function that answers requests. */
-export function createApp(options: ApiAppOptions): (request: Request) => Promise<Response> {
+export function createApp(
+  options: ApiAppOptions,
+): (request: Request, info?: RequestInfo) => Promise<Response> {
   const { services, logger } = options;
-  const app = new Hono();
+  const app = new Hono<AppEnvironment>();
   app.onError((error) => {
     const status = statusOf(error);
     if (!(error instanceof PythonHostError)) logger.error("The host's API failed", error);
@@ -50,7 +59,7 @@ export function createApp(options: ApiAppOptions): (request: Request) => Promise
       hint: "GET /openapi.json tells what there is.",
     });
   });
-  const granted = async ({ req }: Context): Promise<ReadonlySet<HostCapability>> => {
+  const granted = async ({ req }: Context<AppEnvironment>): Promise<ReadonlySet<HostCapability>> => {
     const capabilities = await options.authorize(req.raw);
     if (capabilities !== undefined) return capabilities;
     throw new AuthenticationError("Cannot authorize the request: its token is missing or wrong");
@@ -79,7 +88,7 @@ export function createApp(options: ApiAppOptions): (request: Request) => Promise
       requireCapability(capabilities, route.grant);
       const input = await readInput(route, context);
       const gone = new AbortController();
-      const signal = AbortSignal.any([context.req.raw.signal, gone.signal, options.closing]);
+      const signal = AbortSignal.any([context.env.gone, gone.signal, options.closing]);
       const type = route.streams ? streamTypeOf(context.req.header("accept")) : undefined;
       const work = { services, granted: capabilities, signal };
       if (type !== undefined) {
@@ -93,7 +102,15 @@ export function createApp(options: ApiAppOptions): (request: Request) => Promise
       return Response.json(result, { status: route.status });
     });
   }
-  return async (request) => await app.fetch(request);
+  return async (request, info) => await app.fetch(request, { gone: whenGone(request, info) });
+}
+
+/** Aborts when the client goes away. A request's own signal aborts also after an answer, of which Deno warns. */
+function whenGone(request: Request, info: RequestInfo): AbortSignal {
+  if (!(info?.completed instanceof Promise)) return request.signal;
+  const controller = new AbortController();
+  info.completed.catch((reason) => controller.abort(reason));
+  return controller.signal;
 }
 
 async function readInput(route: Route, context: Context): Promise<Record<string, unknown>> {

@@ -5,6 +5,7 @@
  */
 
 import { EnvironmentError } from "../core/errors.ts";
+import type { Logger } from "../core/logger.ts";
 import { type EnsureOptions, RuntimeManager, VenvManager } from "../infrastructure/mod.ts";
 import type { PythonHostOptions } from "./options.ts";
 
@@ -18,11 +19,16 @@ export interface HostEnvironment {
   readonly python: string;
 }
 
+/** The environments of this user, and through them the runtimes. */
+export function makeEnvironments(logger?: Logger): VenvManager {
+  return new VenvManager({ runtimes: new RuntimeManager(logger === undefined ? {} : { logger }) });
+}
+
 /** Finds or makes the environment that the options ask for. */
 export async function resolveEnvironment(options: PythonHostOptions): Promise<HostEnvironment> {
   const { environment, python, download, packages, signal, onProgress, logger } = options;
   if (typeof environment === "object") return await existingVenv(environment.path, options);
-  const managers = new VenvManager({ runtimes: new RuntimeManager(logger === undefined ? {} : { logger }) });
+  const managers = makeEnvironments(logger);
   const wanted: EnsureOptions = {
     ...(environment === undefined ? {} : { name: environment }),
     ...(python === undefined ? {} : { python }),

@@ -8,6 +8,7 @@
  */
 
 import type { AsyncLocalStorage } from "node:async_hooks";
+import type { CallOptions, PythonHostBackend } from "../core/backend.ts";
 import { PythonHostError } from "../core/errors.ts";
 
 // deno-lint-ignore no-explicit-any -- a function of any parameters
@@ -29,6 +30,8 @@ const NAME_REGEXP = /^(?!__)[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** Which functions there are, by the names of their objects. */
 export class ExposedFunctions {
+  /** Whether any Python has a way to call them. */
+  isReachable = false;
   readonly #objects = new Map<string, ReadonlyMap<string, AnyFunction>>();
   #asking: AsyncLocalStorage<AskingCall> | undefined;
 
@@ -55,11 +58,6 @@ export class ExposedFunctions {
         if (this.#objects.get(name) === copied) this.#objects.delete(name);
       },
     };
-  }
-
-  /** Whether nothing is exposed. */
-  get isEmpty(): boolean {
-    return this.#objects.size === 0;
   }
 
   /** The names, with those that give a promise marked. */
@@ -91,12 +89,10 @@ export class ExposedFunctions {
    * Throws when a call would wait for ever: it is made by a function for which a call of the same session waits, and a
    * session runs one call at a time.
    */
-  refuseCycle(
-    session: string | undefined,
-    options: { session?: string; concurrent?: boolean } | undefined,
-  ): void {
+  refuseCycle(backend: PythonHostBackend | undefined, options: CallOptions | undefined): void {
     const asking = this.#asking?.getStore();
-    if (asking === undefined || session === undefined || options?.concurrent === true) return;
+    if (asking === undefined || backend === undefined || options?.concurrent === true) return;
+    const session = (backend as { sessionId?: string }).sessionId;
     if (asking.session !== session || asking.label !== (options?.session ?? null)) return;
     throw new PythonHostError(
       "deadlock",

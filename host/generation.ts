@@ -9,6 +9,7 @@ import type { PythonHostBackend } from "../core/backend.ts";
 import { type PythonHostError, ServerExitedError, StaleHandleError } from "../core/errors.ts";
 import { SILENT_LOGGER } from "../core/logger.ts";
 import { type PythonServer, startServer } from "../servers/mod.ts";
+import type { HostServers } from "./host_servers.ts";
 import type { HostTransport, PythonHostOptions } from "./options.ts";
 
 /** What every generation of a host is made from. */
@@ -21,6 +22,10 @@ export interface GenerationSetup {
   readonly options: PythonHostOptions;
   /** Counts the calls of all generations. */
   readonly counters: CallCounters;
+  /** The servers of the host, through which Python reaches it; without them it does not. */
+  readonly servers?: HostServers | undefined;
+  /** The name of the environment, where it has one. */
+  readonly environment?: string | undefined;
   /** Run on each new backend before anybody else can use it. */
   readonly prepare?: ((backend: PythonHostBackend) => Promise<void>) | undefined;
 }
@@ -97,10 +102,11 @@ export function staleError(generation: Generation, cause?: PythonHostError): Sta
   );
 }
 
-function startFor(setup: GenerationSetup, signal: AbortSignal | undefined): Promise<PythonServer> {
-  const { modulePaths, cwd, env, inheritEnv, startTimeoutMs, logger, limits } = setup.options;
-  return startServer({
-    ...setup.transport.serverArguments,
+async function startFor(setup: GenerationSetup, signal: AbortSignal | undefined): Promise<PythonServer> {
+  const { modulePaths, cwd, env, inheritEnv, startTimeoutMs, logger, limits, infrastructure } = setup.options;
+  const { serverArguments } = setup.transport;
+  const server = await startServer({
+    ...serverArguments,
     python: setup.python,
     modulePaths,
     cwd,
@@ -110,5 +116,8 @@ function startFor(setup: GenerationSetup, signal: AbortSignal | undefined): Prom
     signal,
     logger,
     limits,
+    hostApi: await setup.servers?.access(infrastructure, serverArguments?.host),
   });
+  setup.servers?.adopt(server, setup.environment);
+  return server;
 }

@@ -115,7 +115,7 @@ export class HostServers implements AsyncDisposable {
     }
     await using undo = new AsyncDisposableStack();
     const lease = undo.use(await this.#environments.lease(environment));
-    const hostApi = await this.access(infrastructure);
+    const hostApi = await this.access(infrastructure, rest.host);
     const server = await startServer({ logger: this.#logger, ...rest, python: environment.python, hostApi });
     if (this.#closed !== undefined) {
       await server.close();
@@ -144,14 +144,20 @@ export class HostServers implements AsyncDisposable {
    * Opens the endpoint on which a server that is about to be started reaches this host; undefined when it may ask for
    * nothing. By default everything is granted, and where Deno may not listen there is none.
    */
-  async access(infrastructure?: InfrastructureOption): Promise<HostApiAccess | undefined> {
-    const granted = new Set<HostCapability>(capabilitiesOf(infrastructure ?? true));
+  async access(
+    infrastructure?: InfrastructureOption,
+    host = "127.0.0.1",
+  ): Promise<HostApiAccess | undefined> {
+    const option = infrastructure ?? isLoopback(host);
+    if (option === false) return undefined;
+    const granted = new Set<HostCapability>(capabilitiesOf(option));
     // What is exposed was chosen by name already.
     granted.add("functions:call");
     const services = { environments: this.#environments, servers: this, functions: this.#functions };
-    if (granted.size === 1 && this.#functions.isEmpty) return undefined;
     try {
-      return await openPrivateApi(services, granted, this.#logger);
+      const access = await openPrivateApi(services, granted, this.#logger);
+      this.#functions.isReachable = true;
+      return access;
     } catch (error) {
       if (!(error instanceof Deno.errors.NotCapable)) throw error;
       const missing = new PermissionNeededError("let Python reach its host", ["--allow-net"], {
@@ -193,4 +199,8 @@ export class HostServers implements AsyncDisposable {
     void server.exited.then(() => this.#running.delete(record.id));
     return record;
   }
+}
+
+function isLoopback(host: string): boolean {
+  return /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/.test(host);
 }

@@ -9,6 +9,16 @@ export type { HostEnvironment } from "./environment.ts";
 export type { HostEndpoint, HostTransport, PythonHostOptions } from "./options.ts";
 export type { RestartEvent, RestartOptions } from "./restart.ts";
 export type { HostStatistics, ServerStatistics } from "./statistics.ts";
+export { createHostApi } from "./api.ts";
+export type { ApiHost, HostApi, HostApiOptions } from "./api.ts";
+export { HOST_CAPABILITIES, type HostCapability, type InfrastructureOption } from "./api_capabilities.ts";
+export { type AskingCall, ExposedFunctions, type HostFunctions } from "./expose.ts";
+export {
+  type HostServer,
+  type HostServerOptions,
+  HostServers,
+  type HostServersOptions,
+} from "./host_servers.ts";
 export { LentBackend } from "./lent_backend.ts";
 export { PythonHostPool } from "./pool.ts";
 export type { PoolItems } from "./pool_map.ts";

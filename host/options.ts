@@ -11,6 +11,7 @@ import type { Logger } from "../core/logger.ts";
 import type { ProgressListener } from "../infrastructure/mod.ts";
 import type { ServerLimits, ServerOptions } from "../servers/mod.ts";
 import type { CallTracer, ExplainEnd } from "../transports/mod.ts";
+import type { InfrastructureOption } from "./api_capabilities.ts";
 import type { RestartOptions } from "./restart.ts";
 
 /** Where a backend finds the server that its host has started. */
@@ -77,6 +78,14 @@ export interface PythonHostOptions {
   readonly startTimeoutMs?: number | undefined;
   /** Bounds that the server keeps. */
   readonly limits?: ServerLimits | undefined;
+  /**
+   * What Python may ask of this host, by `beep_host.infrastructure`: everything, nothing, or what is listed, such as
+   * `{ allow: ["environments:read"] }`. Code that is evaluated has the power of your user already, so it takes nothing
+   * from you that is not theirs; it is off for servers that listen beyond loopback unless you say so.
+   *
+   * @default {true for loopback and private sockets, else false}
+   */
+  readonly infrastructure?: InfrastructureOption | undefined;
   /**
    * Starts another server when this one ends by itself: `true`, or how. What lived in the server is gone then; calls that
    * were under way reject with `ServerExitedError`, and handles and sessions of before with `StaleHandleError`. A call made

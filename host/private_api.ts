@@ -31,13 +31,14 @@ export async function openPrivateApi(
   await removeDeadFiles(directory);
   const token = new BearerToken();
   const closing = new AbortController();
-  let app: Promise<(request: Request) => Promise<Response>> | undefined;
+  let app: ReturnType<typeof load> | undefined;
   const load = async () => {
     const { createApp } = await import("./api_app.ts");
     const authorize = (request: Request) => Promise.resolve(token.isIn(request) ? granted : undefined);
     return createApp({ services, authorize, closing: closing.signal, logger });
   };
-  const handler = async (request: Request) => await (await (app ??= load()))(request);
+  const handler = async (request: Request, info: Deno.ServeHandlerInfo<Deno.Addr>) =>
+    await (await (app ??= load()))(request, info);
 
   const listener = await listen(directory, handler, closing.signal, logger);
   const { server, claim, address } = listener;
@@ -74,7 +75,7 @@ interface Listener {
 
 async function listen(
   directory: string,
-  handler: (request: Request) => Promise<Response>,
+  handler: (request: Request, info: Deno.ServeHandlerInfo<Deno.Addr>) => Promise<Response>,
   signal: AbortSignal,
   logger: Logger,
 ): Promise<Listener> {

@@ -21,16 +21,30 @@ import type {
   ServerInfo,
 } from "../core/backend.ts";
 import { CallCounters } from "../core/call_counters.ts";
+import { PythonHostError } from "../core/errors.ts";
 import type { PythonModuleHandle, PythonObjectHandle } from "../core/handles.ts";
 import { SILENT_LOGGER } from "../core/logger.ts";
 import type { PythonServer } from "../servers/mod.ts";
-import { type HostEnvironment, resolveEnvironment } from "./environment.ts";
+import type { VenvManager } from "../infrastructure/mod.ts";
+import { type HostEnvironment, makeEnvironments, resolveEnvironment } from "./environment.ts";
+import { ExposedFunctions, type HostFunctions } from "./expose.ts";
+import { HostServers } from "./host_servers.ts";
 import { staleError } from "./generation.ts";
 import { type PythonHostOptions, replacesUninterruptible } from "./options.ts";
 import { type HostStatistics, serverStatistics, withOperation } from "./statistics.ts";
 import { Supervisor } from "./supervisor.ts";
 import { resolveTransport } from "./transports.ts";
 import { type BackendCall, callWhenReady, unlessAborted } from "./when_ready.ts";
+
+/** What a host is put together from. */
+interface HostParts {
+  readonly environment: HostEnvironment;
+  readonly environments: VenvManager;
+  readonly servers: HostServers;
+  readonly functions: ExposedFunctions;
+  readonly supervisor: Supervisor;
+  readonly counters: CallCounters;
+}
 
 /**
  * A Python of your own: its environment, its server and a backend that is connected to it.
@@ -49,13 +63,21 @@ import { type BackendCall, callWhenReady, unlessAborted } from "./when_ready.ts"
 export class PythonHost implements PythonHostBackend {
   /** The environment that the server runs in. */
   readonly environment: HostEnvironment;
+  /** The environments of this user, and through them the runtimes. */
+  readonly environments: VenvManager;
+  /** The servers of this host: its own, and those that are started here or by Python. They end with the host. */
+  readonly servers: HostServers;
   readonly #supervisor: Supervisor;
   readonly #counters: CallCounters;
+  readonly #functions: ExposedFunctions;
 
-  private constructor(environment: HostEnvironment, supervisor: Supervisor, counters: CallCounters) {
-    this.environment = environment;
-    this.#supervisor = supervisor;
-    this.#counters = counters;
+  private constructor(parts: HostParts) {
+    this.environment = parts.environment;
+    this.environments = parts.environments;
+    this.servers = parts.servers;
+    this.#functions = parts.functions;
+    this.#supervisor = parts.supervisor;
+    this.#counters = parts.counters;
   }
 
   /**
@@ -74,13 +96,18 @@ export class PythonHost implements PythonHostBackend {
     const replaces = replacesUninterruptible(options.uninterruptible);
     const environment = await resolveEnvironment(options);
     const counters = new CallCounters();
+    const { logger } = options;
+    const environments = makeEnvironments(logger);
+    const functions = new ExposedFunctions();
+    const servers = new HostServers({ environments, functions, logger });
+    const { name, python } = environment;
     const supervisor = await Supervisor.start({
-      setup: { python: environment.python, transport, options, counters },
+      setup: { python, transport, options, counters, servers, environment: name },
       restart: options.restart === true ? {} : options.restart || undefined,
       replacesUninterruptible: replaces,
       logger: options.logger ?? SILENT_LOGGER,
     }, options.signal);
-    return new PythonHost(environment, supervisor, counters);
+    return new PythonHost({ environment, environments, servers, functions, supervisor, counters });
   }
 
   /** The backend that calls go to now; with `restart` another one takes its place when its server ends. */
@@ -233,9 +260,34 @@ export class PythonHost implements PythonHostBackend {
     };
   }
 
-  /** Closes the backend, then the server; doing it again gives the same promise. */
-  close(options?: CloseOptions): Promise<void> {
-    return this.#supervisor.close(options);
+  /**
+   * Lets Python call functions, as `beep_host.host.<name>.<function>(…)`, until the result is disposed. Only own
+   * functions of the given object are reachable, as they are now.
+   *
+   * @example Give Python something to ask
+   * ```ts
+   * import { PythonHost } from "jsr:@beep/python-host";
+   * import { assertEquals } from "jsr:@std/assert";
+   *
+   * await using host = await PythonHost.start();
+   * using _ = host.expose("prices", { of: (item: string) => item.length * 10 });
+   * assertEquals(await host.evaluate("from beep_host import host\nhost.prices.of('tea')"), 30);
+   * ```
+   */
+  expose(name: string, functions: HostFunctions): Disposable {
+    if (!this.#functions.isReachable) {
+      throw new PythonHostError("argument", `Cannot expose "${name}": Python has no way to this host`, {
+        hint:
+          "Start the host with the option `infrastructure`; with { allow: [] } exposed functions are all there is.",
+      });
+    }
+    return this.#functions.expose(name, functions);
+  }
+
+  /** Closes the backend, then the server, then what was started through it; doing it again does nothing more. */
+  async close(options?: CloseOptions): Promise<void> {
+    await using _servers = this.servers;
+    await this.#supervisor.close(options);
   }
 
   /** Closes the host. */
@@ -246,6 +298,7 @@ export class PythonHost implements PythonHostBackend {
   /** Makes a call on the present server, or on the next one while that is started. */
   #on<T>(options: CallOptions | undefined, call: BackendCall<T>): Promise<T> {
     const { live } = this.#supervisor;
+    this.#functions.refuseCycle(live?.backend, options);
     if (live !== undefined) return call(live.backend, options);
     return callWhenReady(this.#supervisor.ready(), options, call);
   }
@@ -257,6 +310,7 @@ export class PythonHost implements PythonHostBackend {
     call: BackendCall<T>,
   ): Promise<T> {
     const { live } = this.#supervisor;
+    this.#functions.refuseCycle(live?.backend, options);
     if (live?.backend === handle.backend) return call(live.backend, options);
     const generation = this.#supervisor.generationOf(handle.backend);
     if (generation?.isSuperseded) return Promise.reject(staleError(generation));

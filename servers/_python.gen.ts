@@ -7,7 +7,7 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex. */
-export const PYTHON_SOURCES_HASH: string = "bad58c57cd2db1f32d78527c85afb6bdded5ddb424f0a5abedf174b9c207b814";
+export const PYTHON_SOURCES_HASH: string = "adef2f873d7b9eb10e2a20e19377e908b21d7dfd20897b3fa5c80747bd5b48c0";
 
 /** The content of each file by its path, with `/`, from the directory that Python is started on. */
 export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
@@ -3003,6 +3003,7 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "",
     "from __future__ import annotations",
     "",
+    "import os",
     "import sys",
     "from _thread import allocate_lock, get_ident",
     "from contextvars import ContextVar",
@@ -3012,7 +3013,18 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "from beep_host.errors import PACKAGE_DIRECTORY, CallCancelled, CallInterrupted, HostError, ProtocolError",
     "",
     "# Frames of these own files may be interrupted: they run user code directly and hold nothing that could break.",
-    "_INTERRUPTIBLE_FILES = frozenset((evaluation.__file__, operations.__file__))",
+    "_INTERRUPTIBLE_FILES = frozenset(",
+    "    (",
+    "        evaluation.__file__,",
+    "        operations.__file__,",
+    "        # These wait for the host on the call's behalf.",
+    "        PACKAGE_DIRECTORY + \"host_functions.py\",",
+    "        *(",
+    "            os.path.join(PACKAGE_DIRECTORY, \"infrastructure\", f\"{name}.py\")",
+    "            for name in (\"api\", \"link\", \"packages\", \"runtimes\", \"servers\", \"venvs\")",
+    "        ),",
+    "    )",
+    ")",
     "",
     "# How long the canceller waits for a call to end before it interrupts again: user code may have swallowed it.",
     "_RESEND_S = 0.05",
@@ -12848,11 +12860,13 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "        self.waiter: object | None = None",
     "        self.handles = HandleTable(server.limits.max_handles)",
     "        self.context = Context()",
-    "        self.module = _ModuleType(f\"beep_session_{_next_session()}\")",
+    "        # Kept apart from the module, whose own `__name__` is user code's to delete.",
+    "        self.module_name = f\"beep_session_{_next_session()}\"",
+    "        self.module = _ModuleType(self.module_name)",
     "        self.namespace = self.module.__dict__",
     "        self.namespace[\"__builtins__\"] = __builtins__",
     "        # A real module, so that pickle, dataclasses and inspect find what code defines.",
-    "        sys.modules[self.module.__name__] = self.module",
+    "        sys.modules[self.module_name] = self.module",
     "        self.is_closed = False",
     "        self._queue = None",
     "        self._lock = allocate_lock()",
@@ -12937,7 +12951,7 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "            if call is not None and call is not _WAKE:",
     "                call.fail(CallCancelled(\"The call was cancelled: its session ended\"))",
     "        self.handles.clear()",
-    "        sys.modules.pop(self.module.__name__, None)",
+    "        sys.modules.pop(self.module_name, None)",
     "        self.namespace.clear()",
     "",
     "    def renew_lock(self) -> None:",
@@ -13065,6 +13079,9 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "                f\"Cannot take call: {len(self.running)} are in flight, maxInFlight is {self.server.limits.max_in_flight}\"",
     "            )",
     "        self.running[call.id] = call",
+    "        # Entered first and looked at then: a close that comes between the two finds the call and stops it.",
+    "        if self.is_closed:",
+    "            raise CallCancelled(\"The call was cancelled: its session ended\")",
     "        if self.cancelled and call.id in self.cancelled:",
     "            self.cancelled.discard(call.id)",
     "            raise CallCancelled(\"The call was cancelled before it ran\")",

@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "bad58c57cd2db1f32d78527c85afb6bdded5ddb424f0a5abedf174b9c207b814";
+export const PYTHON_SOURCES_HASH: string = "adef2f873d7b9eb10e2a20e19377e908b21d7dfd20897b3fa5c80747bd5b48c0";

@@ -39,6 +39,7 @@ import type { IncomingParts, Wire } from "./wire.ts";
 export abstract class PythonHostClient implements PythonHostBackend {
   /** The kind of wire. */
   abstract readonly transport: PythonHostBackend["transport"];
+  #sessionId: string | undefined;
   readonly #calls: CallTable;
   readonly #handles: ClientHandles;
   readonly #callbacks = new Callbacks();
@@ -78,9 +79,15 @@ export abstract class PythonHostClient implements PythonHostBackend {
     return this.#calls.isOpen;
   }
 
+  /** The server's name for the session of this backend, once it has connected. Whoever knows it can use the session. */
+  get sessionId(): string | undefined {
+    return this.#sessionId;
+  }
+
   /** Connects. An attempt that failed can be repeated by calling it again; after the end it rejects with the reason. */
   async initialize(options?: InitializeOptions): Promise<ServerInfo> {
-    const { session: _session, ...info } = await this.#calls.open(options);
+    const { session, ...info } = await this.#calls.open(options);
+    this.#sessionId = session;
     return info;
   }
 

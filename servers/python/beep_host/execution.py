@@ -17,6 +17,7 @@ Coroutines are cancelled on the event loop (`event_loop.py`).
 
 from __future__ import annotations
 
+import os
 import sys
 from _thread import allocate_lock, get_ident
 from contextvars import ContextVar
@@ -26,7 +27,18 @@ from beep_host import evaluation, operations
 from beep_host.errors import PACKAGE_DIRECTORY, CallCancelled, CallInterrupted, HostError, ProtocolError
 
 # Frames of these own files may be interrupted: they run user code directly and hold nothing that could break.
-_INTERRUPTIBLE_FILES = frozenset((evaluation.__file__, operations.__file__))
+_INTERRUPTIBLE_FILES = frozenset(
+    (
+        evaluation.__file__,
+        operations.__file__,
+        # These wait for the host on the call's behalf.
+        PACKAGE_DIRECTORY + "host_functions.py",
+        *(
+            os.path.join(PACKAGE_DIRECTORY, "infrastructure", f"{name}.py")
+            for name in ("api", "link", "packages", "runtimes", "servers", "venvs")
+        ),
+    )
+)
 
 # How long the canceller waits for a call to end before it interrupts again: user code may have swallowed it.
 _RESEND_S = 0.05
