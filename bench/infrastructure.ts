@@ -70,6 +70,8 @@ async function benchHit(home: string): Promise<void> {
 /** `ensure` of a new environment against the same by hand. */
 async function benchNew(home: string): Promise<void> {
   const runtime = await new RuntimeManager({ home }).find();
+  // The first one brings uv along where there is none.
+  await new VenvManager({ home, installer: "uv" }).ensure({ name: "warm", packages: WHEELS });
   const uv = (await new UvFinder(new Context({ home })).find())!;
   const env = uv.managed ? { UV_CACHE_DIR: join(home, "cache", "uv") } : {};
   const ours: number[] = [];

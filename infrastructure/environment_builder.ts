@@ -144,7 +144,6 @@ export class EnvironmentBuilder {
       try {
         await this.#fill(directory, name, runtime, installer, specification, options);
         onProgress?.({ stage: "verify", subject: name });
-        await this.#tryOut(directory, signal);
         const details: EnvironmentDetails = { specification, runtime, installer: installer.name };
         await writeMarker(this.#context.io, directory, { kind: "environment", sha256: specHash, details });
         onProgress?.({ stage: "publish", subject: name });
@@ -192,9 +191,10 @@ export class EnvironmentBuilder {
     const index = options.index ?? await readIndexSettings(this.#context);
     onProgress?.({ stage: "create", subject: name });
     await installer.createVenv(runtime, directory, { pip: specification.pip, index, signal });
-    if (specification.requirements.length === 0) return;
     onProgress?.({ stage: "install", subject: name });
-    await installer.install({
+    // The trial needs nothing of the packages, so it runs beside their installation. Both are waited for, whatever
+    // becomes of either: nothing may still work in a directory that is about to be discarded.
+    const installing = installer.install({
       runtime,
       environment: directory,
       python: venvInterpreter(this.#context.os, directory),
@@ -208,6 +208,8 @@ export class EnvironmentBuilder {
       signal,
       onLine: (line) => onProgress?.({ stage: "install", subject: name, message: line }),
     });
+    const outcomes = await Promise.allSettled([installing, this.#tryOut(directory, signal)]);
+    for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
   }
 
   /** Starts the new interpreter once, so that a base which cannot carry a venv is found out here. */
