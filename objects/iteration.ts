@@ -11,7 +11,7 @@
  * @module
  */
 
-import type { CallOptions } from "../core/backend.ts";
+import type { CallOptions, PythonHostBackend } from "../core/backend.ts";
 import { PythonHostError } from "../core/errors.ts";
 import { PythonObjectHandle } from "../core/handles.ts";
 import type { Expression } from "./expression.ts";
@@ -28,6 +28,8 @@ export interface IterateOptions extends Omit<CallOptions, "result"> {
 }
 
 const DEFAULT_BATCH_SIZE = 256;
+// A batch that was asked for ahead ends within milliseconds, unless the iterator itself waits for something.
+const CLOSE_GRACE_MS = 100;
 const ITERATION = '__import__("beep_host.iteration").iteration';
 
 /** What Python gives for one batch: whether that was the end, then the items. */
@@ -60,47 +62,79 @@ async function* iterateInBatches<T>(
   expression: Expression,
   settings: Settings,
 ): AsyncGenerator<T, void, void> {
-  const { backend } = expression.root;
   const { batchSize, call, wrap } = settings;
   const beginning = expression.applied("", (code) => `${ITERATION}.begin(${code})`);
   const iteration = await beginning.run({ ...call, result: "handle" }) as PythonObjectHandle;
-  const take = (most: number): Promise<Batch> =>
-    backend.callMethod<Batch>(iteration, "take", [most], undefined, call);
-  let next: Promise<Batch> | undefined;
+  const reader = new Reader(expression, iteration, call);
+  let ahead: Promise<Batch> | undefined;
   let isEnd = false;
   try {
     let size = 1;
     while (!isEnd) {
-      const batch = await (next ?? take(size));
+      const batch = await (ahead ?? reader.take(size));
       isEnd = batch[0];
       size = Math.min(2 * size, batchSize);
-      next = isEnd || batchSize === 1 ? undefined : take(size);
-      // Its failure is looked at when its turn comes, after the items before it.
-      next?.catch(() => {});
+      ahead = isEnd || batchSize === 1 ? undefined : reader.takeAhead(size);
       for (let i = 1; i < batch.length; i++) yield wrap(batch[i]) as T;
     }
-    next = undefined;
   } finally {
-    await end(iteration, { isEnd, next, call });
+    await reader.close(isEnd, ahead);
   }
 }
 
-/** Closes the Python side. What it raises on closing is what the loop throws, as in Python. */
-async function end(
-  iteration: PythonObjectHandle,
-  state: { isEnd: boolean; next: Promise<Batch> | undefined; call: CallOptions },
-): Promise<void> {
-  const { backend } = iteration;
-  const { signal: _signal, timeoutMs: _timeoutMs, ...call } = state.call;
-  if (!backend.isInitialized) return;
-  try {
-    if (state.isEnd) return;
-    const closed = backend.callMethod(iteration, "close", [], undefined, call);
-    // What was read ahead and nobody will see may hold handles. Its error belongs to items that nobody asked for.
-    state.next?.then((batch) => batch.forEach(dispose), () => {});
-    await closed;
-  } finally {
-    iteration[Symbol.dispose]();
+/** One iteration in Python. */
+class Reader {
+  readonly #backend: PythonHostBackend;
+  readonly #iteration: PythonObjectHandle;
+  readonly #call: CallOptions;
+  readonly #stop = new AbortController();
+  readonly #aheadCall: CallOptions;
+
+  constructor(expression: Expression, iteration: PythonObjectHandle, call: CallOptions) {
+    this.#backend = expression.root.backend;
+    this.#iteration = iteration;
+    this.#call = call;
+    const { signal } = this.#stop;
+    this.#aheadCall = {
+      ...call,
+      signal: call.signal === undefined ? signal : AbortSignal.any([call.signal, signal]),
+    };
+  }
+
+  take(most: number): Promise<Batch> {
+    return this.#backend.callMethod<Batch>(this.#iteration, "take", [most], undefined, this.#call);
+  }
+
+  /** Takes items that nobody has asked for yet. */
+  takeAhead(most: number): Promise<Batch> {
+    const ahead = this.#backend.callMethod<Batch>(
+      this.#iteration,
+      "take",
+      [most],
+      undefined,
+      this.#aheadCall,
+    );
+    // Its failure is looked at when its turn comes, after the items before it.
+    ahead.catch(() => {});
+    return ahead;
+  }
+
+  /** Ends the Python side. What it raises on closing is what the loop throws, as in Python. */
+  async close(isEnd: boolean, ahead: Promise<Batch> | undefined): Promise<void> {
+    const { signal: _signal, timeoutMs: _timeoutMs, ...lasting } = this.#call;
+    if (!this.#backend.isInitialized) return;
+    // An iterator that waits would keep its thread from being told the end: it is stopped where it waits.
+    const timer = setTimeout(() => this.#stop.abort(), CLOSE_GRACE_MS);
+    try {
+      if (isEnd) return;
+      const closed = this.#backend.callMethod(this.#iteration, "close", [], undefined, lasting);
+      // What was read ahead and nobody will see may hold handles. Its error belongs to items that nobody asked for.
+      ahead?.then((batch) => batch.forEach(dispose), () => {});
+      await closed;
+    } finally {
+      clearTimeout(timer);
+      this.#iteration[Symbol.dispose]();
+    }
   }
 }
 

@@ -148,6 +148,17 @@ export const ITERATION: readonly Clause[] = [
     },
   ),
   clause(
+    "early-while-blocked",
+    "leaving the loop stops a generator that blocks its thread",
+    async ({ backend }) => {
+      await backend.evaluate(GENERATORS);
+      const code = "import threading\ndef stuck():\n  try:\n    yield 1\n    threading.Event().wait(1000)\n" +
+        "  finally:\n    log.append('closed')\nstuck()";
+      assertEquals(await collect(iterate(await held(backend, code)), 1), [1]);
+      assertEquals(await logged(backend), ["closed"]);
+    },
+  ),
+  clause(
     "one-task",
     "an async generator lives in one task, as its timeouts and context variables need",
     async ({ backend }) => {
