@@ -46,6 +46,7 @@ export async function openPrivateApi(
   server.unref();
   const path = joinPath(directory, `host-${crypto.getRandomValues(new Uint8Array(8)).toHex()}.api`);
   undo.defer(async () => {
+    server.ref(); // its end is waited for
     closing.abort();
     await server.finished;
     await claim?.[Symbol.asyncDispose]();

@@ -6,8 +6,11 @@
 
 import type { PythonHostBackend } from "../core/backend.ts";
 
-/** What a clause needs of the backend: `lifecycle` only its life, `python` a real Python behind it. */
-export type ClauseMark = "lifecycle" | "python";
+/**
+ * What a clause needs of the backend: `lifecycle` only its life, `python` a real Python behind it, `host` a server whose
+ * Python can ask its host for Infrastructure (`HostServers` starts such servers).
+ */
+export type ClauseMark = "lifecycle" | "python" | "host";
 
 /** What a clause's body is given. */
 export interface ClauseContext {

@@ -13,6 +13,7 @@ import { COROUTINES } from "./coroutines.ts";
 import { ERRORS } from "./errors.ts";
 import { EVALUATION } from "./evaluation.ts";
 import { EXCEPTIONS } from "./exceptions.ts";
+import { INFRASTRUCTURE } from "./infrastructure.ts";
 import { ITERATION } from "./iteration.ts";
 import { LIFECYCLE } from "./lifecycle.ts";
 import { OPERATIONS } from "./operations.ts";
@@ -38,4 +39,5 @@ export const CLAUSES: readonly Clause[] = [
   ...PROXIES,
   ...ITERATION,
   ...CONTEXTS,
+  ...INFRASTRUCTURE,
 ];
