@@ -40,11 +40,13 @@ class Session:
         self.waiter: object | None = None
         self.handles = HandleTable(server.limits.max_handles)
         self.context = Context()
-        self.module = _ModuleType(f"beep_session_{_next_session()}")
+        # Kept apart from the module, whose own `__name__` is user code's to delete.
+        self.module_name = f"beep_session_{_next_session()}"
+        self.module = _ModuleType(self.module_name)
         self.namespace = self.module.__dict__
         self.namespace["__builtins__"] = __builtins__
         # A real module, so that pickle, dataclasses and inspect find what code defines.
-        sys.modules[self.module.__name__] = self.module
+        sys.modules[self.module_name] = self.module
         self.is_closed = False
         self._queue = None
         self._lock = allocate_lock()
@@ -129,7 +131,7 @@ class Session:
             if call is not None and call is not _WAKE:
                 call.fail(CallCancelled("The call was cancelled: its session ended"))
         self.handles.clear()
-        sys.modules.pop(self.module.__name__, None)
+        sys.modules.pop(self.module_name, None)
         self.namespace.clear()
 
     def renew_lock(self) -> None:
@@ -257,6 +259,9 @@ class Client:
                 f"Cannot take call: {len(self.running)} are in flight, maxInFlight is {self.server.limits.max_in_flight}"
             )
         self.running[call.id] = call
+        # Entered first and looked at then: a close that comes between the two finds the call and stops it.
+        if self.is_closed:
+            raise CallCancelled("The call was cancelled: its session ended")
         if self.cancelled and call.id in self.cancelled:
             self.cancelled.discard(call.id)
             raise CallCancelled("The call was cancelled before it ran")
