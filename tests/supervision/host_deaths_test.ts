@@ -1,0 +1,81 @@
+/**
+ * Cases 44, 45, 47, 49, 50: in whatever way the host dies, and whatever its server is doing, nothing is left alive.
+ *
+ * `BEEP_HOST_DEATHS` sets how many hosts die; the gate's count is 200, the soak's 5,000.
+ */
+
+import { assert } from "@std/assert";
+import { makeVenv } from "../host/_home.ts";
+import { goneWithin } from "./_processes.ts";
+import { report, times } from "./_report.ts";
+import { countOf, inBatches } from "./_servers.ts";
+
+const DEATHS = countOf("BEEP_HOST_DEATHS", 200);
+const DEADLINE_MS = 2_000;
+const WIDTH = 3;
+const ENDS = [
+  "SIGKILL",
+  "SIGTERM",
+  "SIGINT",
+  "SIGHUP",
+  "SIGABRT",
+  "exit",
+  "throw",
+  "reject",
+  "close",
+] as const;
+const STATES = ["idle", "busy-gil", "busy-python", "busy-sleep", "subprocess", "forked"] as const;
+const TRANSPORTS = ["pipe", "http"] as const;
+const OWNER = new URL("testdata/owner.ts", import.meta.url).href;
+
+/** Lets one host die; gives how long its processes lived on. */
+async function die(index: number, home: string, venv: string): Promise<number> {
+  const end = ENDS[index % ENDS.length]!;
+  const state = STATES[Math.floor(index / ENDS.length) % STATES.length]!;
+  const transport = TRANSPORTS[Math.floor(index / ENDS.length / STATES.length) % 2]!;
+  const owner = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", OWNER, transport, venv, state, end],
+    env: { BEEP_PYTHON_HOME: home, NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const reader = owner.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  while (!text.includes("\n")) {
+    const { value, done } = await reader.read();
+    assert(!done, `the owner ended early: ${transport} ${state} ${end}`);
+    text += value;
+  }
+  const pids: number[] = JSON.parse(text);
+  if (end.startsWith("SIG")) owner.kill(end as Deno.Signal);
+  await owner.status;
+  try {
+    return await goneWithin(pids, DEADLINE_MS);
+  } catch (cause) {
+    throw new Error(`Something outlived its host: ${transport} ${state} ${end}`, { cause });
+  } finally {
+    await reader.cancel();
+  }
+}
+
+Deno.test({
+  name: `case 44, 45, 47, 49, 50: nothing outlives ${DEATHS} hosts that die in all ways`,
+  // Elsewhere a thread of the server watches, which C code that holds the GIL keeps from it.
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const home = await Deno.makeTempDir({ prefix: "beep-" });
+    try {
+      const venv = await makeVenv(home);
+      const lived: number[] = [];
+      await inBatches(DEATHS, WIDTH, async (index) => void lived.push(await die(index, home, venv)));
+      report("Deaths of the host, and how long anything of its server lived on", {
+        count: lived.length,
+        survivors: 0,
+        ...times(lived),
+      });
+    } finally {
+      await Deno.remove(home, { recursive: true });
+    }
+  },
+});
