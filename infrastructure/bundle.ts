@@ -12,9 +12,9 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
 import { basename, join } from "@std/path";
 import { EnvironmentError, HashMismatchError } from "../core/errors.ts";
+import { createSha256 } from "./digest.ts";
 import type { Context } from "./context.ts";
 import { type Distribution, distributionKey } from "./distributions.ts";
 import type { PythonEnvironment } from "./environment_store.ts";
@@ -71,7 +71,7 @@ export interface BundleContent {
 async function sha256Of(context: Context, path: string): Promise<string> {
   const file = await context.io.open(path, { read: true });
   try {
-    const hash = createHash("sha256");
+    const hash = await createSha256();
     const buffer = new Uint8Array(1 << 20);
     for (let count = await file.read(buffer); count !== null; count = await file.read(buffer)) {
       hash.update(buffer.subarray(0, count));

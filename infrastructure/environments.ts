@@ -114,7 +114,7 @@ export class VenvManager {
     specification: Specification,
     options: EnsureOptions,
   ): Promise<PythonEnvironment> {
-    const specHash = hashSpecification(specification, `${this.#context.os}-${this.#context.arch}`);
+    const specHash = await hashSpecification(specification, `${this.#context.os}-${this.#context.arch}`);
     const actual = name ?? `auto-${specHash.slice(0, 12)}`;
     const installer = options.installer ?? this.#installer;
     return await this.#store.hit(actual, specHash) ??

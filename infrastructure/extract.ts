@@ -6,9 +6,9 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
-import { createGunzip, type Gunzip } from "node:zlib";
+import type { Gunzip } from "node:zlib";
 import { join } from "@std/path";
+import { createSha256 } from "./digest.ts";
 import { type ArchiveEntry, ArchiveFault, ArchiveParser, type ArchiveSink } from "./archive.ts";
 import { collisionKey, linkDestination, safeParts } from "./archive_paths.ts";
 import type { Context } from "./context.ts";
@@ -72,7 +72,7 @@ export async function extract(
 ): Promise<Extracted> {
   const { io } = context;
   await io.mkdir(target, { recursive: true, mode: 0o755 });
-  const hash = createHash("sha256");
+  const hash = await createSha256();
   const sink = new DirectorySink(context, target, options);
   const file = await io.open(archive, { read: true });
   try {
@@ -145,6 +145,7 @@ async function* unpacked(
   count: (bytes: Uint8Array) => void,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array> {
+  const { createGunzip } = await import("node:zlib");
   const gunzip = createGunzip({ chunkSize: UNPACK_BYTES });
   const feeding = (async (): Promise<void> => {
     try {

@@ -69,7 +69,7 @@ export class RuntimeFinder {
     if (old !== undefined && !old.includes("pre-release")) {
       return refuse(`${old}, older than ${OLDEST_PYTHON.join(".")}, the oldest that works`);
     }
-    return { runtime: makeRuntime(answer.facts, identity, candidate.source, candidate.id) };
+    return { runtime: await makeRuntime(answer.facts, identity, candidate.source, candidate.id) };
   }
 
   /** Gives every usable runtime, best first, each once. */

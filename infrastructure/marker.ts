@@ -7,8 +7,8 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
 import { join } from "@std/path";
+import { sha256OfText } from "./digest.ts";
 import { type statIfThere, writeAtomically } from "./files.ts";
 import type { Io } from "./io.ts";
 import { isNotFound } from "./io_errors.ts";
@@ -71,7 +71,7 @@ export async function writeMarker<Details>(
     sha256: fields.sha256,
     fileCount: rows.length,
     bytes: rows.reduce((sum, row) => sum + Math.max(row[1], 0), 0),
-    manifestSha256: createHash("sha256").update(manifest).digest("hex"),
+    manifestSha256: await sha256OfText(manifest),
     details: fields.details,
   };
   await writeAtomically(io, join(directory, MARKER_NAME), `${JSON.stringify(marker)}\n`);
@@ -105,7 +105,7 @@ export async function compareManifest(io: Io, directory: string, marker: Marker<
     if (isNotFound(error)) return ["the manifest is missing"];
     throw error;
   }
-  if (createHash("sha256").update(text).digest("hex") !== marker.manifestSha256) {
+  if (await sha256OfText(text) !== marker.manifestSha256) {
     return ["the manifest is altered"];
   }
   const rows = JSON.parse(text) as ManifestRow[];

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
+import { sha256OfText } from "./digest.ts";
 import type { RuntimeSource } from "./discovery.ts";
 import type { FileIdentity, ProbeFacts } from "./probe.ts";
 
@@ -37,14 +37,14 @@ export interface PythonRuntime {
 }
 
 /** Makes the record from what a probe said. */
-export function makeRuntime(
+export async function makeRuntime(
   facts: ProbeFacts,
   identity: FileIdentity,
   source: RuntimeSource,
   id?: string,
-): PythonRuntime {
+): Promise<PythonRuntime> {
   const flavor = facts.freeThreaded ? "+freethreaded" : "";
-  const suffix = createHash("sha256").update(identity.path).digest("hex").slice(0, 8);
+  const suffix = (await sha256OfText(identity.path)).slice(0, 8);
   return {
     id: id ?? `${facts.implementation}-${facts.version}${flavor}-${suffix}`,
     executable: identity.path,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
+import { sha256OfText } from "./digest.ts";
 import { redactUrl } from "./child.ts";
 import type { IndexSettings } from "./index_settings.ts";
 import type { InstallerChoice } from "./packages.ts";
@@ -102,7 +102,7 @@ export function indexKey(settings: IndexSettings): string {
 }
 
 /** The hash that names a specification on a platform. */
-export function hashSpecification(specification: Specification, platform: string): string {
+export async function hashSpecification(specification: Specification, platform: string): Promise<string> {
   const fields = Object.entries(specification).sort(([a], [b]) => a < b ? -1 : 1);
-  return createHash("sha256").update(JSON.stringify([1, platform, fields])).digest("hex");
+  return await sha256OfText(JSON.stringify([1, platform, fields]));
 }

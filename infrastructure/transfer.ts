@@ -4,9 +4,10 @@
  * @module
  */
 
-import { createHash, type Hash } from "node:crypto";
+import type { Hash } from "node:crypto";
 import { fromFileUrl } from "@std/path";
 import { PermissionNeededError } from "../core/errors.ts";
+import { createSha256 } from "./digest.ts";
 import type { Context } from "./context.ts";
 import type { DownloadLimits } from "./download.ts";
 import { readTextIfThere, removeIfThere, statIfThere, writeAtomically } from "./files.ts";
@@ -131,7 +132,7 @@ async function receive(
     : undefined;
   const file = await openPart(context, request, response, start, total);
   try {
-    const hash = createHash("sha256");
+    const hash = await createSha256();
     await hashStart(file, start, hash);
     await copyBody(request, response, file, hash, { start, total, watch });
     await file.sync();
@@ -261,7 +262,7 @@ async function copyPart(context: Context, request: TransferRequest): Promise<Tra
   try {
     await removeIfThere(io, request.part);
     await io.copyFile(path, request.part);
-    const hash = createHash("sha256");
+    const hash = await createSha256();
     const file = await io.open(request.part, { read: true, write: true });
     try {
       const { size } = await io.stat(request.part);
