@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "adef2f873d7b9eb10e2a20e19377e908b21d7dfd20897b3fa5c80747bd5b48c0";
+export const PYTHON_SOURCES_HASH: string = "7a3fa98a52510d1652a77ec2e4f6422ffaa1635cf0da268bbbe35399584b33d2";

@@ -30,6 +30,7 @@ class HttpPolicy:
         allowed_origins: tuple[str, ...] | list[str] = (),
         commands: tuple[str, ...] | list[str] = (),
         default_port: int = 80,
+        readings: tuple[str, ...] | list[str] = (),
     ) -> None:
         """`token` None means that none is asked for; `allowed_hosts` adds `name:port`, or a name alone for this
         server's own port, to this machine's own names."""
@@ -44,6 +45,7 @@ class HttpPolicy:
         self._hosts = frozenset(name.lower().encode("latin-1") for name in names)
         self._origins = frozenset(origin.encode("latin-1") for origin in allowed_origins)
         self._token = None if token is None else token.encode("latin-1")
+        self._get_paths = frozenset(API_PREFIX + name.encode("ascii") for name in readings)
         self._post_paths = frozenset([FRAMES_PATH] + [API_PREFIX + name.encode("ascii") for name in commands])
 
     def judge(self, head: RequestHead) -> None:
@@ -83,6 +85,10 @@ class HttpPolicy:
     def judge_path(self, head: RequestHead) -> None:
         """Path, method and content type."""
         method, path = head.method, head.path
+        if path in self._get_paths:
+            if method != b"GET":
+                raise method_not_allowed(method, "GET")
+            return
         if path not in self._post_paths:
             raise HttpError(404, "argument", f"Cannot find path {quote(path)}")
         if method != b"POST":

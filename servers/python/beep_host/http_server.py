@@ -16,7 +16,7 @@ from beep_host.frames import DEFAULT_MAX_FRAME_BYTES
 from beep_host.http_connection import HttpConnection, limit_receiving, limit_sending
 from beep_host.http_parser import HttpError
 from beep_host.http_policy import HttpPolicy
-from beep_host.json_api import COMMANDS
+from beep_host.json_api import GET_PATHS, post_paths
 
 _EVERYWHERE = ("0.0.0.0", "::")
 
@@ -97,8 +97,9 @@ class HttpServer:
             server.token if server.auth else None,
             allowed_hosts if name[0] in _EVERYWHERE else (*allowed_hosts, bound),
             allowed_origins,
-            [name.replace("_", "-") for name in COMMANDS if name != "ping"],
+            post_paths(),
             default_port=80 if tls is None else 443,
+            readings=GET_PATHS,
         )
 
     def start(self) -> None:

@@ -150,7 +150,10 @@ def run(
         return reply
     args = command.arguments(_Payload(name, payload))
     options = {}
-    if is_exact:
+    if command.operation == "venv":
+        # It waits for the host, and is no business of the session's thread.
+        options["concurrent"] = 1
+    elif is_exact:
         options["tagged"] = 1
     elif _has_handle(args):
         args = _tagged(args)
@@ -161,12 +164,13 @@ def run(
 
 def hand_over(server: object, head: RequestHead, body: bytes | bytearray) -> JsonReply:
     """Starts the command of an HTTP request, whose path has been judged."""
-    name = head.path[_API_PREFIX:].decode("latin-1").replace("-", "_")
+    name = head.path[_API_PREFIX:].decode("latin-1").replace("-", "_").replace("/", "_")
     session = head.headers.get(_SESSION_FIELD)
     try:
         client = server.default_client if session is None else server.find_client(session.decode("latin-1"))
         client.touch()
-        return run(client, name, loads(bytes(body)), b"exact=1" in head.query.split(b"&"))
+        payload = None if head.method == b"GET" else loads(bytes(body))
+        return run(client, name, payload, b"exact=1" in head.query.split(b"&"))
     except HostError as error:
         # Everything of the request was understood as HTTP: the connection can go on.
         reply = JsonReply(COMMANDS[name], False)
@@ -178,7 +182,11 @@ def status_of(error: BaseException) -> int:
     """The HTTP status that an error is answered with."""
     if isinstance(error, HttpError):
         return error.status
-    return _STATUSES.get(error.code, 400) if isinstance(error, HostError) else 500
+    if isinstance(error, HostError):
+        return _STATUSES.get(error.code, 400)
+    # What asking the host raises knows its own.
+    status = getattr(error, "http_status", 500)
+    return status if type(status) is int and 400 <= status < 600 else 500
 
 
 def error_body(error: BaseException) -> bytes:
@@ -325,6 +333,18 @@ def _available(value: object, context: _Context) -> bytes:
     return b'{"available":true}' if value else b'{"available":false}'
 
 
+def _venv(action: str) -> Command:
+    def arguments(payload: _Payload) -> list:
+        fields = {key: payload.get(key, str) for key in ("name", "providerName", "modelId", "path")}
+        return [action, {**fields, "packages": payload.get("packages", list)}]
+
+    return Command("venv", arguments, _json)
+
+
+def _json(value: object, context: _Context) -> bytes:
+    return dumps(value)
+
+
 def _floats(value: object, context: _Context) -> bytes:
     return dumps(values.plain(_items(value), context))
 
@@ -363,4 +383,22 @@ COMMANDS = {
     "tofloatarray2d": Command("floats2d", lambda payload: [payload.handle("handleId")], _rows),
     "module_available": Command("available", lambda payload: [payload.text("moduleName")], _available),
     "wrap": Command("wrap", lambda payload: [payload.value("value")], _handle),
+    "venv_create": _venv("create"),
+    "venv_delete": _venv("delete"),
+    "venv_install": _venv("install"),
+    "venv_list": _venv("list"),
 }
+
+
+def post_paths() -> list:
+    """The paths of the commands over HTTP, below `/api/`."""
+    return [_path_of(name) for name in COMMANDS if name not in ("ping", "venv_list")]
+
+
+# Read by GET, for it changes nothing.
+GET_PATHS = ("venv/list",)
+
+
+def _path_of(name: str) -> str:
+    group, _, rest = name.partition("_")
+    return f"venv/{rest}" if group == "venv" else name.replace("_", "-")

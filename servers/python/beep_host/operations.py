@@ -194,7 +194,15 @@ def _keywords(kwargs: dict | None) -> dict:
 
 _AWAITING = frozenset(("evaluate", "call", "get", "iterate_take", "iterate_close"))
 
+def venv(call: object, action: str, fields: dict) -> dict:
+    """One of the venv commands of plain JSON, which ask the host."""
+    from beep_host import venv_commands
+
+    return venv_commands.perform(action, fields)
+
+
 OPERATIONS = {
+    "venv": venv,
     "evaluate": evaluate,
     "import": import_named,
     "create": create,

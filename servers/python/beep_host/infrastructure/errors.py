@@ -24,6 +24,8 @@ class InfrastructureError(Exception):
     """The host could not do what was asked. `code` is a stable word, `hint` the next step where there is one."""
 
     __module__ = _PUBLIC
+    # What the JSON routes of an HTTP server answer with.
+    http_status = 500
 
     def __init__(self, message: str, *, code: str = "other", hint: str | None = None) -> None:
         super().__init__(message)
@@ -49,60 +51,70 @@ class HostUnavailableError(InfrastructureError, RuntimeError):
     """This process has no way to a host."""
 
     __module__ = _PUBLIC
+    http_status = 403
 
 
 class HostGoneError(InfrastructureError, ConnectionError):
     """The host ended, or the way to it broke, while an answer was awaited."""
 
     __module__ = _PUBLIC
+    http_status = 503
 
 
 class NotGrantedError(InfrastructureError, PermissionError):
     """The host does not allow this operation here."""
 
     __module__ = _PUBLIC
+    http_status = 403
 
 
 class InvalidRequestError(InfrastructureError, ValueError):
     """An argument that the host refuses."""
 
     __module__ = _PUBLIC
+    http_status = 400
 
 
 class NotFoundError(InfrastructureError, LookupError):
     """There is nothing of this id or name."""
 
     __module__ = _PUBLIC
+    http_status = 404
 
 
 class EnvironmentNotFoundError(InfrastructureError, LookupError):
     """There is no environment of this name."""
 
     __module__ = _PUBLIC
+    http_status = 404
 
 
 class EnvironmentNameError(InfrastructureError, ValueError):
     """An environment cannot have this name."""
 
     __module__ = _PUBLIC
+    http_status = 400
 
 
 class EnvironmentExistsError(InfrastructureError):
     """There is an environment of this name already."""
 
     __module__ = _PUBLIC
+    http_status = 409
 
 
 class EnvironmentInUseError(InfrastructureError):
     """The environment cannot be removed while somebody uses it."""
 
     __module__ = _PUBLIC
+    http_status = 409
 
 
 class RuntimeNotFoundError(InfrastructureError, LookupError):
     """No Python meets the request; `candidates` tells what was looked at, and why it was refused."""
 
     __module__ = _PUBLIC
+    http_status = 404
     candidates: list = []
 
 
@@ -110,6 +122,7 @@ class CommandFailedError(InfrastructureError):
     """An installer failed; `output` holds its decisive lines."""
 
     __module__ = _PUBLIC
+    http_status = 422
     output: str = ""
     exit_code: int | None = None
 
@@ -118,6 +131,7 @@ class DownloadFailedError(InfrastructureError):
     """A download failed, or gave something else than was asked for."""
 
     __module__ = _PUBLIC
+    http_status = 502
     url: str = ""
 
 
