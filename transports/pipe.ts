@@ -88,13 +88,29 @@ async function connect(address: string, endpoint: string, nextStep: string): Pro
   }
   const path = checkSocketPath(address);
   try {
-    return await Deno.connect({ transport: "unix", path });
+    return await connectSocket(path);
   } catch (cause) {
     if (cause instanceof Deno.errors.NotCapable) throw await permissionNeeded(path, cause);
     throw new ConnectError(`Cannot connect to pipe "${endpoint}": nobody listens at socket "${path}"`, {
       cause,
       hint: `Most likely ${nextStep}.`,
     });
+  }
+}
+
+// A Unix socket refuses at once, where TCP would wait, when too many connections wait to be accepted.
+const CROWDED_RETRY_MS = 20;
+const CROWDED_GIVE_UP_MS = 5_000;
+
+async function connectSocket(path: string): Promise<Deno.UnixConn> {
+  const giveUp = performance.now() + CROWDED_GIVE_UP_MS;
+  for (;;) {
+    try {
+      return await Deno.connect({ transport: "unix", path });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.WouldBlock) || performance.now() > giveUp) throw error;
+      await new Promise((resolve) => setTimeout(resolve, CROWDED_RETRY_MS));
+    }
   }
 }
 

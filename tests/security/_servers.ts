@@ -30,9 +30,41 @@ export function connect(server: PythonServer): PythonHostBackend {
 
 /** A raw connection to the server. */
 export async function open(server: Pick<PythonServer, "transport" | "address">): Promise<Deno.Conn> {
-  if (server.transport === "pipe") return await Deno.connect({ transport: "unix", path: server.address });
+  if (server.transport === "pipe") return await openSocket(server.address);
   const { hostname, port } = new URL(server.address);
   return await Deno.connect({ hostname, port: Number(port) });
+}
+
+async function openSocket(path: string): Promise<Deno.Conn> {
+  for (;;) {
+    try {
+      return await Deno.connect({ transport: "unix", path });
+    } catch (error) {
+      // Too many wait to be accepted; where the test gives up, it does so by its own limits.
+      if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+}
+
+/** Whether the other side ends the connection within so many milliseconds; whatever it says first is dropped. */
+export async function isEndedWithin(connection: Deno.Conn, milliseconds: number): Promise<boolean> {
+  const late = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => late.resolve(false), milliseconds);
+  const buffer = new Uint8Array(4096);
+  const drained = (async () => {
+    try {
+      while (await connection.read(buffer) !== null) { /* until its end */ }
+    } catch {
+      // Reset by the other side, or closed by the test after it was late.
+    }
+    return true;
+  })();
+  try {
+    return await Promise.race([drained, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Reads until the other side ends or the time is up; what came is given as Latin-1 text. */

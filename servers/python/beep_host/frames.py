@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from _struct import Struct
 
+from beep_host import filling
 from beep_host.errors import LimitError
 
 DEFAULT_MAX_FRAME_BYTES = 256 * 1024 * 1024
@@ -48,7 +49,7 @@ class FrameDecoder:
     stream belong, so that a reader can receive straight into it and say so by `filled`.
     """
 
-    __slots__ = ("_buffer", "_head", "_part_fill", "_parts", "max_frame_bytes")
+    __slots__ = ("_buffer", "_head", "_part_fill", "_part_length", "_parts", "max_frame_bytes")
 
     def __init__(self, max_frame_bytes: int = DEFAULT_MAX_FRAME_BYTES) -> None:
         self.max_frame_bytes = max_frame_bytes
@@ -56,6 +57,7 @@ class FrameDecoder:
         self._head: tuple[bytes, tuple] | None = None
         self._parts: list[bytearray] = []
         self._part_fill = 0
+        self._part_length = 0
 
     @property
     def at_boundary(self) -> bool:
@@ -66,7 +68,10 @@ class FrameDecoder:
         """Where the next bytes belong while a part is being filled, else None."""
         if self._head is None or not self._parts:
             return None
-        return memoryview(self._parts[-1])[self._part_fill :]
+        part = self._parts[-1]
+        if self._part_fill == len(part) and self._part_fill < self._part_length:
+            filling.grow(part, self._part_length)
+        return memoryview(part)[self._part_fill :]
 
     def filled(self, count: int) -> None:
         """Says that `count` bytes were received into `target`."""
@@ -97,15 +102,12 @@ class FrameDecoder:
         return self._fill_parts()
 
     def _gather(self, end: int) -> None:
-        # Joining chunk by chunk is quadratic for a large JSON; a bytearray target makes it linear.
+        # Joining chunk by chunk is quadratic for a large JSON; filled like a part it is linear.
         if end - len(self._buffer) > _JOIN_BYTES and self._head is None:
-            body = bytearray(end - _PREFIX_BYTES)
-            start = len(self._buffer) - _PREFIX_BYTES
-            body[:start] = self._buffer[_PREFIX_BYTES:]
             self._head = (b"", ())
-            self._parts = [body]
-            self._part_fill = start
-            self._buffer = b""
+            self._buffer = self._buffer[_PREFIX_BYTES:]
+            self._begin_part(end - _PREFIX_BYTES)
+            self._fill_part()
 
     def _read_head(self, json_bytes: int, count: int) -> bool:
         if count > MAX_FRAME_PARTS:
@@ -135,22 +137,30 @@ class FrameDecoder:
         parts = self._parts
         wanted = len(lengths) or 1  # a large JSON without parts is filled like one part
         while True:
-            if parts:
-                missing = len(parts[-1]) - self._part_fill
-                if missing and self._buffer:
-                    piece = self._buffer[:missing]
-                    parts[-1][self._part_fill : self._part_fill + len(piece)] = piece
-                    self._buffer = self._buffer[len(piece) :]
-                    self._part_fill += len(piece)
-                    missing -= len(piece)
-                if missing:
-                    return None
+            if parts and not self._fill_part():
+                return None
             if len(parts) == wanted:
                 self._head = None
                 self._parts = []
                 return (json, parts) if lengths else (bytes(parts[0]), [])
-            parts.append(bytearray(lengths[len(parts)]))
-            self._part_fill = 0
+            self._begin_part(lengths[len(parts)])
+
+    def _begin_part(self, length: int) -> None:
+        self._parts.append(filling.begin(length))
+        self._part_fill = 0
+        self._part_length = length
+
+    def _fill_part(self) -> bool:
+        """Moves what has come into the last part; whether that is full."""
+        part = self._parts[-1]
+        while self._buffer and self._part_fill < self._part_length:
+            if self._part_fill == len(part):
+                filling.grow(part, self._part_length)
+            piece = self._buffer[: len(part) - self._part_fill]
+            part[self._part_fill : self._part_fill + len(piece)] = piece
+            self._buffer = self._buffer[len(piece) :]
+            self._part_fill += len(piece)
+        return self._part_fill == self._part_length
 
     def _too_large(self, size: int) -> LimitError:
         return LimitError(f"Cannot read frame of {size} bytes: maxFrameBytes is {self.max_frame_bytes}")

@@ -202,6 +202,7 @@ class HttpConnection:
                     count = self._socket.recv_into(target)
                     if not count:
                         raise PeerGone
+                    target = None  # the memory cannot grow while a view of it is held
                     parser.advance(count)
             except SocketTimeout:
                 raise HttpError(

@@ -10,6 +10,7 @@ is refused raises `HttpError`, after which the connection must not be used again
 
 from __future__ import annotations
 
+from beep_host import filling
 from beep_host.errors import HostError
 
 _TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -290,8 +291,7 @@ class RequestParser:
                 return None
             return self._finish()
         if len(self._data) < length:
-            # The zeroed pages of a large body cost nothing until its bytes really arrive.
-            self._body = bytearray(length)
+            self._body = filling.begin(length)
             self._is_filling = True
             self._fill()
             return None
@@ -303,20 +303,25 @@ class RequestParser:
     def target(self) -> memoryview | None:
         """Where the next bytes of a body of known length belong, to spare their copy; None when `feed` takes
         them."""
-        if self._is_filling and self._filled < len(self._body):
-            return memoryview(self._body)[self._filled :]
-        return None
+        if not self._is_filling or self._head is None or self._filled == self._head.content_length:
+            return None
+        if self._filled == len(self._body):
+            filling.grow(self._body, self._head.content_length)
+        return memoryview(self._body)[self._filled :]
 
     def advance(self, count: int) -> None:
         """Says that `count` bytes were written to the start of `target`."""
         self._filled += count
 
     def _fill(self) -> None:
-        count = min(len(self._data), len(self._body) - self._filled)
-        if count:
-            self._body[self._filled : self._filled + count] = self._data[:count]
-            self._data = self._data[count:]
-            self._filled += count
+        length = self._head.content_length
+        while self._data and self._filled < length:
+            if self._filled == len(self._body):
+                filling.grow(self._body, length)
+            piece = self._data[: len(self._body) - self._filled]
+            self._body[self._filled : self._filled + len(piece)] = piece
+            self._data = self._data[len(piece) :]
+            self._filled += len(piece)
 
     def _finish(self) -> bytearray:
         body = self._body

@@ -21,7 +21,8 @@ from beep_host.pipe_opening import open_connection
 from beep_host.replies import FrameReply, dumps
 from beep_host.sessions import IMMEDIATE, is_nested
 
-_BACKLOG = 128
+# A connect beyond it fails at once on a Unix socket; the system lowers it to what it allows.
+_BACKLOG = 4096
 # No descriptor, buffer or memory is to be had just now: ENFILE, EMFILE, ENOMEM, ENOBUFS here and on macOS; and a
 # connection that ended before it was accepted (ECONNABORTED).
 _SHORTAGES = (23, 24, 12, 105, 55, 103, 53)
