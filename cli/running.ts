@@ -7,8 +7,7 @@
 import type { RunEntry } from "../core/endpoint.ts";
 import type { PythonHostBackend, ServerInfo } from "../core/backend.ts";
 import { PythonHostError } from "../core/errors.ts";
-import { SILENT_LOGGER } from "../core/logger.ts";
-import { resolveTransport } from "../host/transports.ts";
+import { connectTo } from "../host/transports.ts";
 import { hostRunDirectory } from "../servers/directories.ts";
 import { listRunEntries } from "../servers/run_entries.ts";
 
@@ -27,12 +26,7 @@ export async function runningEntries(): Promise<RunEntry[]> {
 
 /** Connects to the server of an entry; the backend of an answer is the caller's to close. */
 export async function ask(entry: RunEntry): Promise<Answer> {
-  const backend = resolveTransport(entry.transport).connect({
-    ...entry,
-    limits: {},
-    logger: SILENT_LOGGER,
-    explainEnd: () => Promise.resolve(undefined), // its exit code is its owner's to know
-  });
+  const backend = connectTo(entry.transport, entry.address, entry.token);
   try {
     const info = await backend.initialize({ timeoutMs: ANSWER_TIMEOUT_MS });
     return { entry, info, backend };

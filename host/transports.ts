@@ -4,39 +4,45 @@
  * @module
  */
 
+import type { PythonHostBackend } from "../core/backend.ts";
 import { PythonHostError } from "../core/errors.ts";
 import type { ClientOptions } from "../transports/client_options.ts";
 import { PythonHostHttp } from "../transports/http.ts";
 import { PythonHostPipe } from "../transports/pipe.ts";
+import type { ServerTransport } from "../servers/mod.ts";
 import type { HostEndpoint, HostTransport } from "./options.ts";
 
-const KNOWN: Readonly<Record<string, HostTransport>> = {
-  pipe: {
-    name: "pipe",
-    connect: (endpoint) => new PythonHostPipe(endpoint.address, clientOptions(endpoint)),
-    serverArguments: { transport: "pipe" },
-  },
-  http: {
-    name: "http",
-    connect: (endpoint) => new PythonHostHttp(endpoint.address, clientOptions(endpoint)),
-    serverArguments: { transport: "http" },
-  },
+const BACKENDS: Readonly<Record<string, (address: string, options: ClientOptions) => PythonHostBackend>> = {
+  pipe: (address, options) => new PythonHostPipe(address, options),
+  http: (address, options) => new PythonHostHttp(address, options),
 };
+
+/** Makes a backend for a server of which no more is known than where it listens and its token. */
+export function connectTo(transport: string, address: string, token: string): PythonHostBackend {
+  return known(transport)(address, { token });
+}
+
+function known(transport: string): (address: string, options: ClientOptions) => PythonHostBackend {
+  const make = Object.hasOwn(BACKENDS, transport) ? BACKENDS[transport] : undefined;
+  if (make !== undefined) return make;
+  throw new PythonHostError(
+    "argument",
+    `Cannot use transport "${transport}": known are ${Object.keys(BACKENDS).join(", ")}`,
+    { hint: "A transport of your own is passed as an object with name and connect()." },
+  );
+}
 
 /** Gives the transport that is meant by a name, by an object, or by nothing. */
 export function resolveTransport(given: string | HostTransport | undefined): HostTransport {
   if (typeof given === "object") return given;
   // Deno opens named pipes of Windows only with all permissions.
   const name = given ?? (Deno.build.os === "windows" ? "http" : "pipe");
-  const known = Object.hasOwn(KNOWN, name) ? KNOWN[name] : undefined;
-  if (known !== undefined) return known;
-  throw new PythonHostError(
-    "argument",
-    `Cannot use transport "${name}": known are ${Object.keys(KNOWN).join(", ")}`,
-    {
-      hint: "A transport of your own is passed as an object with name and connect().",
-    },
-  );
+  const make = known(name);
+  return {
+    name,
+    connect: (endpoint) => make(endpoint.address, clientOptions(endpoint)),
+    serverArguments: { transport: name as ServerTransport },
+  };
 }
 
 function clientOptions({ endpoint: _, address: __, limits, ...options }: HostEndpoint): ClientOptions {
