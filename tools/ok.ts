@@ -1,6 +1,9 @@
 /**
  * `deno task ok`, the one gate: runs each step, stops at the first that fails, and ends with `N passed, N failed`.
  *
+ * The tests run in two processes beside each other: those of provisioning and Python's own, which mostly wait for other
+ * programs, and all others.
+ *
  * The last line counts tests: Deno's, and Python's once for each CPython they ran on. A step without tests that fails
  * counts as one failure, so that the line is never green when the gate is red.
  *
@@ -22,7 +25,7 @@ interface Step {
   readonly title: string;
   /** The program and its arguments, or why there is nothing to run here. */
   readonly command: readonly string[] | { readonly skip: string };
-  /** Whether its output is `deno test`'s, shown while it runs and counted. */
+  /** Whether its output is `deno test`'s, which is counted. */
   readonly isTest?: true;
 }
 
@@ -32,24 +35,39 @@ interface Outcome {
   readonly output: string;
 }
 
-async function steps(): Promise<Step[]> {
+// What the first of the two test processes runs, and the second leaves out.
+const FIRST_TESTS = ["tests/infrastructure", "tests/python_unit_test.ts"];
+
+/** The steps in order; those of one row run beside each other. */
+async function steps(): Promise<Step[][]> {
   // Never "deno" by name: on a machine where npx brought it, there is none on PATH.
   const deno = Deno.execPath();
   const [oldest] = await findPythons();
   return [
-    { title: "Format", command: [deno, "fmt", "--check"] },
-    { title: "Lint", command: [deno, "lint"] },
-    { title: "Types", command: [deno, "check"] },
-    { title: "Generated files", command: [deno, "run", "-A", "tools/gen.ts", "--check"] },
-    { title: "Documentation", command: [deno, "doc", "--lint", ...Object.values(config.exports)] },
-    {
+    [{ title: "Format", command: [deno, "fmt", "--check"] }],
+    [{ title: "Lint", command: [deno, "lint"] }],
+    [{ title: "Types", command: [deno, "check"] }],
+    [{ title: "Generated files", command: [deno, "run", "-A", "tools/gen.ts", "--check"] }],
+    [{ title: "Documentation", command: [deno, "doc", "--lint", ...Object.values(config.exports)] }],
+    [{
       title: `Python sources${oldest === undefined ? "" : ` on ${oldest.version}`}`,
       command: oldest === undefined
         ? { skip: "no CPython on this machine" }
         : [oldest.path, "-I", "-B", "tools/check_python.py", "servers/python"],
-    },
-    { title: "Tests", command: [deno, "test", "-A", "--doc"], isTest: true },
-    { title: "Publishing", command: [deno, "publish", "--dry-run", "--allow-dirty"] },
+    }],
+    [
+      {
+        title: "Tests of provisioning and of the Python sources",
+        command: [deno, "test", "-A", ...FIRST_TESTS],
+        isTest: true,
+      },
+      {
+        title: "Tests of all else",
+        command: [deno, "test", "-A", "--doc", `--ignore=${FIRST_TESTS.join(",")}`],
+        isTest: true,
+      },
+    ],
+    [{ title: "Publishing", command: [deno, "publish", "--dry-run", "--allow-dirty"] }],
   ];
 }
 
@@ -60,18 +78,20 @@ async function main(): Promise<number> {
   try {
     const countsFile = join(scratch, "counts");
     await Deno.writeTextFile(countsFile, "");
-    let denoOutput = "";
+    let deno = addCounts([]);
     let failedStep: Step | undefined;
-    for (const step of await steps()) {
-      const outcome = await runStep(step, { [COUNTS_FILE_VARIABLE]: countsFile }, deadline);
-      if (step.isTest) denoOutput = outcome.output;
-      if (outcome.success) continue;
-      failedStep = step;
-      break;
+    for (const row of await steps()) {
+      const outcomes = await Promise.all(
+        row.map((step) => runStep(step, { [COUNTS_FILE_VARIABLE]: countsFile }, deadline)),
+      );
+      for (const [index, step] of row.entries()) {
+        if (step.isTest) deno = addCounts([deno, readDenoCounts(outcomes[index]!.output) ?? addCounts([])]);
+      }
+      failedStep = row.find((_, index) => !outcomes[index]!.success);
+      if (failedStep !== undefined) break;
     }
     console.log(`\nThe gate took ${seconds(started)}`);
     const reported = await readReportedCounts(countsFile);
-    const deno = readDenoCounts(denoOutput) ?? { passed: 0, failed: 0, skipped: 0 };
     const python = addCounts(reported);
     // Each run of Python's tests is one Deno test too: it is counted by what it ran.
     const wrappersFailed = reported.filter((counts) => counts.failed > 0).length;
@@ -92,9 +112,10 @@ async function runStep(step: Step, env: Record<string, string>, deadline: AbortS
     console.log(`- ${step.title}: skipped, ${step.command.skip}`);
     return { success: true, output: "" };
   }
-  if (step.isTest) console.log(`> ${step.title}`);
   const started = performance.now();
-  const outcome = await run(step.command, env, { echo: step.isTest === true, signal: deadline });
+  const outcome = await run(step.command, env, deadline);
+  // Shown when it is whole: two processes that write at the same time would be unreadable.
+  if (step.isTest) write(outcome.output);
   console.log(`${outcome.success ? "✓" : "✗"} ${step.title} (${seconds(started)})`);
   if (!outcome.success && !step.isTest) console.log(outcome.output);
   if (deadline.aborted) console.log(`The gate was stopped: ${GATE_TIMEOUT_MS / 60_000} minutes have passed`);
@@ -104,7 +125,7 @@ async function runStep(step: Step, env: Record<string, string>, deadline: AbortS
 async function run(
   [program, ...args]: readonly string[],
   env: Record<string, string>,
-  { echo, signal }: { echo: boolean; signal: AbortSignal },
+  signal: AbortSignal,
 ): Promise<Outcome> {
   const child = new Deno.Command(program!, {
     args,
@@ -116,12 +137,8 @@ async function run(
     signal,
   }).spawn();
   const chunks: string[] = [];
-  const add = (text: string) => {
-    chunks.push(text);
-    if (echo) write(text);
-  };
   const collect = async (stream: ReadableStream<Uint8Array>) => {
-    for await (const text of stream.pipeThrough(new TextDecoderStream())) add(text);
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) chunks.push(text);
   };
   const collected = Promise.all([collect(child.stdout), collect(child.stderr)]).then(() => true);
   const { success } = await child.status;
@@ -130,7 +147,7 @@ async function run(
   const timer = setTimeout(() => grace.resolve(false), ORPHAN_GRACE_MS);
   const isAlone = await Promise.race([collected, grace.promise]);
   clearTimeout(timer);
-  if (!isAlone) add("\nThe step has ended, but a process that it started still holds its output\n");
+  if (!isAlone) chunks.push("\nThe step has ended, but a process that it started still holds its output\n");
   return { success: success && isAlone, output: chunks.join("") };
 }
 
