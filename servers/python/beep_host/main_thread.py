@@ -24,6 +24,8 @@ class MainThread:
         self._holder: object | None = None
         # Locks of sessions that wait for one that is ending.
         self._waiting: list = []
+        # Whether it was waited for in vain: the next ones need not wait too.
+        self._is_hanging = False
 
     def claim(self, job: object, session: object) -> bool:
         """Runs `job(state)` on the main thread if no session has it. Never waits."""
@@ -39,13 +41,14 @@ class MainThread:
         with self._lock:
             freed = None
             if self._holder is not None:
-                if not self._holder.is_closed:
+                if not self._holder.is_closed or self._is_hanging:
                     return False
                 freed = allocate_lock()
                 freed.acquire()
                 self._waiting.append(freed)
-        if freed is not None:
-            freed.acquire(True, _PATIENCE_S)
+        if freed is not None and not freed.acquire(True, _PATIENCE_S):
+            self._is_hanging = True
+            return False
         return self.claim(job, session)
 
     def serve(self) -> None:
@@ -59,6 +62,7 @@ class MainThread:
             job = None
             with self._lock:
                 self._holder = None
+                self._is_hanging = False
                 waiting, self._waiting = self._waiting, []
             for freed in waiting:
                 freed.release()
