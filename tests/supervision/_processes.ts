@@ -37,9 +37,18 @@ export async function goneWithin(pids: readonly number[], deadlineMs: number): P
   return performance.now() - begun;
 }
 
-/** How many descriptors a process has open. Linux only. */
-export function descriptorsOf(pid: number | "self"): number {
-  return Array.from(Deno.readDirSync(`/proc/${pid}/fd`)).length;
+/** How many descriptors a process has open: sockets, and all others. Linux only. */
+export function descriptorsOf(pid: number | "self"): { sockets: number; others: number } {
+  const count = { sockets: 0, others: 0 };
+  for (const { name } of Deno.readDirSync(`/proc/${pid}/fd`)) {
+    try {
+      const target = Deno.readLinkSync(`/proc/${pid}/fd/${name}`);
+      count[target.startsWith("socket:") ? "sockets" : "others"]++;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error; // closed meanwhile
+    }
+  }
+  return count;
 }
 
 /** How many threads the system counts in a process. Linux only. */

@@ -151,8 +151,9 @@ class HostFunction:
 def _runs_event_loop() -> bool:
     from sys import modules
 
-    asyncio = modules.get("asyncio")
-    return asyncio is not None and asyncio._get_running_loop() is not None
+    # Another thread may be importing it just now; on one that runs a loop it is there as a whole.
+    running_loop = getattr(modules.get("asyncio"), "_get_running_loop", None)
+    return running_loop is not None and running_loop() is not None
 
 
 def abandon(client: object, call: object | None = None) -> None:

@@ -1,0 +1,169 @@
+/**
+ * Mixed work for a while, after which there are no more descriptors, threads or zombies than before, on either side.
+ *
+ * `BEEP_SOAK_SECONDS` sets how long; the gate's time is 60, the soak's 7,200. `BEEP_SOAK_SEED` repeats a run.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { CallTimeoutError, PythonError, ServerExitedError } from "../../core/errors.ts";
+import { type PythonHost, PythonHostPool } from "../../host/mod.ts";
+import { openSession } from "../../objects/mod.ts";
+import { descriptorsOf, memoryOf, threadsOf, zombiesOf } from "./_processes.ts";
+import { report } from "./_report.ts";
+import { countOf, makePlace, type Place, rejection } from "./_servers.ts";
+
+const SECONDS = countOf("BEEP_SOAK_SECONDS", 60);
+const SEED = countOf("BEEP_SOAK_SEED", Math.floor(Math.random() * 2 ** 31) + 1);
+const WIDTH = 6;
+/** What there may be more of than at first without growing: what comes and goes with the work of the moment. */
+const SLACK = 4;
+/** Connections of HTTP are kept for later, as many as were ever needed at once. */
+const SOCKET_SLACK = 24;
+const MAX_MEMORY_GROWTH = 1.5;
+
+/** Numbers below `n` that a seed repeats (xorshift). */
+function randomOf(seed: number): (n: number) => number {
+  let state = seed | 1;
+  return (n) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % n;
+  };
+}
+
+type Work = (host: PythonHost, n: number) => Promise<void>;
+
+const WORK: readonly Work[] = [
+  async (host, n) => assertEquals(await host.evaluate("n * 2", { n }), n * 2),
+  async (host, n) => {
+    const bytes = new Uint8Array(n * 100).fill(n);
+    assertEquals(await host.evaluate("value", { value: bytes }), bytes);
+  },
+  async (host, n) => {
+    await using counter = await host.createObject("collections", "Counter", ["a".repeat(n)]);
+    assertEquals(await host.callMethod(counter, "__getitem__", ["a"]), n);
+  },
+  async (host) => void await host.evaluate("object()"), // a handle that is forgotten
+  async (host, n) => assertEquals(await host.evaluate("twice(n)", { n, twice: (x: number) => 2 * x }), 2 * n),
+  async (host, n) => {
+    let text = "";
+    await host.evaluate("print(n)", { n }, { onStdout: (part) => text += part });
+    assertEquals(text, `${n}\n`);
+  },
+  async (host) => {
+    const error = await rejection(host.evaluate("1 / 0"));
+    assert(error instanceof PythonError && error.pythonType === "ZeroDivisionError", String(error));
+  },
+  async (host) => {
+    const error = await rejection(host.evaluate("while True: pass", undefined, { timeoutMs: 5 }));
+    assert(error instanceof CallTimeoutError, String(error));
+  },
+  async (host) => {
+    const code = "import asyncio; await asyncio.sleep(60)";
+    const error = await rejection(host.evaluate(code, undefined, { timeoutMs: 5 }));
+    assert(error instanceof CallTimeoutError, String(error));
+  },
+  async (host, n) => {
+    assertEquals(await host.evaluate("import time; time.sleep(0.001); n", { n }, { concurrent: true }), n);
+  },
+  async (host, n) => {
+    await using session = await openSession(host);
+    await session.evaluate("kept = n", { n });
+    assertEquals(await session.evaluate("kept"), n);
+  },
+  async (host) => {
+    const code = "import subprocess, sys; subprocess.run([sys.executable, '-I', '-S', '-c', '']).returncode";
+    assertEquals(await host.evaluate(code), 0);
+  },
+];
+
+/** Sets a host to work until the time is over; gives how many pieces it did. */
+async function workOn(host: PythonHost, until: number, random: (n: number) => number): Promise<number> {
+  let done = 0;
+  await Promise.all(Array.from({ length: WIDTH }, async () => {
+    while (performance.now() < until) {
+      await WORK[random(WORK.length)]!(host, random(1000) + 1);
+      done++;
+    }
+  }));
+  return done;
+}
+
+/** Starts, crashes and closes hosts and pools until the time is over; gives how many servers there were. */
+async function churn(place: Place, until: number, random: (n: number) => number): Promise<number> {
+  let servers = 0;
+  while (performance.now() < until) {
+    {
+      await using host = await place.start({
+        transport: random(2) === 0 ? "pipe" : "http",
+        restart: { backoffMs: 0 },
+      });
+      const fatal = await rejection(host.evaluate("import os; os._exit(5)"));
+      assert(fatal instanceof ServerExitedError, String(fatal));
+      assertEquals(await host.evaluate("1"), 1);
+      servers += 2;
+    }
+    const options = { environment: { path: place.venv }, size: 2, maxCallsPerWorker: 3 };
+    await using pool = await PythonHostPool.start(options);
+    const results = await Array.fromAsync(pool.map([1, 2, 3, 4, 5, 6, 7, 8], "item + 1"));
+    assertEquals(results, [2, 3, 4, 5, 6, 7, 8, 9]);
+    servers += 2 + pool.stats().recycled;
+    await new Promise((resolve) => setTimeout(resolve, 200)); // leaves room for the work beside it
+  }
+  return servers;
+}
+
+/** What may not grow: of this program, and of the servers. */
+function measure(hosts: readonly PythonHost[]): Record<string, number> {
+  const pids = hosts.map(({ server }) => server.pid);
+  const sum = (of: (pid: number) => number): number => pids.reduce((total, pid) => total + of(pid), 0);
+  return {
+    "host files": descriptorsOf("self").others,
+    "host sockets": descriptorsOf("self").sockets,
+    "host threads": threadsOf("self"),
+    "host zombies": zombiesOf(Deno.pid).length,
+    "server files": sum((pid) => descriptorsOf(pid).others),
+    "server sockets": sum((pid) => descriptorsOf(pid).sockets),
+    "server threads": sum(threadsOf),
+    "server zombies": sum((pid) => zombiesOf(pid).length),
+  };
+}
+
+Deno.test({
+  name: `mixed work for ${SECONDS} s lets nothing grow`,
+  // Looks into /proc.
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    await using place = await makePlace();
+    await using pipe = await place.start({ transport: "pipe" });
+    await using http = await place.start({ transport: "http" });
+    const hosts = [pipe, http];
+    const random = randomOf(SEED);
+    const run = async (seconds: number): Promise<{ calls: number; servers: number }> => {
+      const until = performance.now() + seconds * 1000;
+      const [servers, ...calls] = await Promise.all([
+        churn(place, until, random),
+        ...hosts.map((host) => workOn(host, until, random)),
+      ]);
+      return { calls: calls.reduce((sum, count) => sum + count, 0), servers: servers! };
+    };
+    const warmUp = Math.max(2, SECONDS / 6);
+    await run(warmUp); // threads and pools come to their size
+    const before = measure(hosts);
+    const memoryBefore = hosts.map(({ server }) => memoryOf(server.pid));
+    const { calls, servers } = await run(SECONDS - warmUp);
+    const after = measure(hosts);
+    for (const [name, count] of Object.entries(after)) {
+      const slack = name.endsWith("sockets") ? SOCKET_SLACK : SLACK;
+      assert(count <= before[name]! + slack, `${name} grew from ${before[name]} to ${count}, seed ${SEED}`);
+    }
+    hosts.forEach(({ server }, index) => {
+      const growth = memoryOf(server.pid) / memoryBefore[index]!;
+      assert(growth < MAX_MEMORY_GROWTH, `A server grew to ${growth} times its memory, seed ${SEED}`);
+    });
+    const stats = await Promise.all(hosts.map((host) => host.stats()));
+    for (const { inFlight, server } of stats) assertEquals([inFlight, server!.running], [0, 0]);
+    report("Mixed work", { seconds: SECONDS, calls, "servers started": servers, ...after });
+  },
+});
