@@ -30,11 +30,8 @@ export const RUNTIME_ROUTES: readonly Route[] = [
     grant: "runtimes:read",
     result: z.object({ runtimes: z.array(schemas.Available) }),
     run: async (_, { services }) => ({
-      runtimes: (await services.environments.runtimes.available()).map(({ version, freeThreaded, url }) => ({
-        version,
-        freeThreaded,
-        url,
-      })),
+      runtimes: (await services.environments.runtimes.available())
+        .map(({ version, freeThreaded }) => ({ version, freeThreaded })),
     }),
   }),
   route("post /runtimes/find findRuntime", {

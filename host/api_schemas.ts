@@ -114,7 +114,7 @@ export const RuntimeRequest = z.strictObject({
 }).meta({ id: "RuntimeRequest", description: "The Python that is wanted." });
 export const DefaultRuntime = z.strictObject({ request: text.nullable() })
   .meta({ id: "DefaultRuntime", description: "The request that stands for any Python; null for none." });
-export const Available = z.object({ version: z.string(), freeThreaded: z.boolean(), url: z.string() })
+export const Available = z.object({ version: z.string(), freeThreaded: z.boolean() })
   .meta({ id: "AvailableRuntime", description: "A Python that can be installed." });
 
 export const Server = z.object({

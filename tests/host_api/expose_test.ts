@@ -1,0 +1,145 @@
+/** Functions that the host exposes: what Python reaches by them, and what it does not. */
+
+import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { PythonError, PythonHostError } from "../../core/errors.ts";
+import { PythonHost } from "../../host/mod.ts";
+import { PythonHostHttp, PythonHostPipe } from "../../transports/mod.ts";
+import { makeHome } from "./_hosted.ts";
+
+for (const transport of ["pipe", "http"] as const) {
+  Deno.test(`Python calls what is exposed over ${transport}`, async () => {
+    await using _home = await makeHome();
+    await using host = await PythonHost.start({ environment: "bare", transport });
+    const calls: unknown[][] = [];
+    using _exposed = host.expose("things", {
+      echo: (...args: unknown[]) => (calls.push(args), args),
+      later: async (value: number) => (await Promise.resolve(), value + 1),
+      nothing: () => {},
+      fail: () => {
+        throw new RangeError("too far");
+      },
+    });
+    await host.evaluate("from beep_host import host\nimport datetime");
+    const values = await host.evaluate(
+      "host.things.echo(1, 2**70, 'ä', b'\\x00', {1, 2}, datetime.date(2026, 1, 2), key=None)",
+    );
+    assertEquals(values, [1, 2n ** 70n, "ä", new Uint8Array([0]), new Set([1, 2]), calls[0]![5], {
+      key: null,
+    }]);
+    assertEquals(await host.evaluate("host.things.echo(b'x' * 100_000)[0] == b'x' * 100_000"), true);
+    assertEquals(await host.evaluate("host.things.later(1)"), 2);
+    assertEquals(await host.evaluate("await host.things.later(2)"), 3);
+    assertEquals(
+      await host.evaluate("import asyncio\nawait asyncio.gather(*[host.things.later(n) for n in range(5)])"),
+      [1, 2, 3, 4, 5],
+    );
+    assertEquals(await host.evaluate("host.things.nothing()"), null);
+    assertEquals(await host.evaluate("[dir(host), dir(host.things)]"), [["things"], [
+      "echo",
+      "fail",
+      "later",
+      "nothing",
+    ]]);
+    const error = await assertRejects(() => host.evaluate("host.things.fail()"), PythonError);
+    assertEquals([error.pythonType, error.pythonMessage], ["JavaScriptError", "RangeError: too far"]);
+    const handle = await assertRejects(() => host.evaluate("host.things.echo(object())"), PythonHostError);
+    assertStringIncludes(handle.message, "object");
+  });
+
+  Deno.test(`every client of the host's server reaches what is exposed: ${transport}`, async () => {
+    await using _home = await makeHome();
+    await using host = await PythonHost.start({ environment: "bare", transport });
+    using _exposed = host.expose("numbers", { twice: (n: number) => 2 * n });
+    const Backend = transport === "pipe" ? PythonHostPipe : PythonHostHttp;
+    await using client = new Backend(host.server.endpoint);
+    await client.initialize();
+    assertEquals(await client.evaluate("import beep_host\nbeep_host.host.numbers.twice(21)"), 42);
+  });
+
+  Deno.test(`a cycle that would never end is refused over ${transport}, and one that can end works`, async () => {
+    await using _home = await makeHome();
+    await using host = await PythonHost.start({ environment: "bare", transport });
+    using _exposed = host.expose("cycle", {
+      same: () => host.evaluate("1 + 1"),
+      concurrent: () => host.evaluate("1 + 1", {}, { concurrent: true }),
+      deeper: () => host.evaluate("host.cycle.concurrent()", {}, { concurrent: true }),
+    });
+    await host.evaluate("from beep_host import host\nfrom concurrent.futures import ThreadPoolExecutor");
+    const error = await assertRejects(() => host.evaluate("host.cycle.same()"), PythonError);
+    assertStringIncludes(error.message, "waits");
+    assertStringIncludes(error.message, "Cannot call Python");
+    // A thread of the call, for which it waits, is no way around it.
+    const threaded = await assertRejects(
+      () => host.evaluate("with ThreadPoolExecutor() as pool: pool.submit(host.cycle.same).result()"),
+      PythonError,
+    );
+    assertStringIncludes(threaded.message, "Cannot call Python");
+    assertEquals(await host.evaluate("host.cycle.concurrent()"), 2);
+    assertEquals(await host.evaluate("host.cycle.deeper()"), 2);
+    assertEquals(await host.evaluate("host.cycle.same()", {}, { concurrent: true }), 2);
+    assertEquals(await host.evaluate("await host.cycle.same()"), 2);
+  });
+}
+
+Deno.test("nothing is reachable but own functions that were given", async () => {
+  await using _home = await makeHome();
+  await using host = await PythonHost.start({ environment: "bare", infrastructure: { allow: [] } });
+  class Service {
+    own = (): string => "own";
+    inherited(): string {
+      return "inherited";
+    }
+  }
+  using _exposed = host.expose("service", new Service() as unknown as { own: () => string });
+  await host.evaluate("from beep_host import host");
+  assertEquals(await host.evaluate("host.service.own()"), "own");
+  for (
+    const path of [
+      "service.inherited",
+      "service.constructor",
+      "service.__proto__",
+      "service.toString",
+      "service.own.constructor",
+      "constructor",
+      "__proto__",
+      "Deno",
+    ]
+  ) {
+    const error = await assertRejects(() => host.evaluate(`host.${path}()`), PythonError);
+    assertEquals([path, error.pythonType], [path, "AttributeError"]);
+  }
+  // Below the classes, too: what a program would send that does not use them.
+  const statuses = await host.evaluate(`
+    from beep_host.infrastructure.api import exchange, NotFoundError
+    def status(path):
+        try:
+            exchange(path, b"")
+        except Exception as error:
+            return type(error).__name__
+    [status("/functions/service/constructor"), status("/functions/service/__proto__"), status("/functions/../service")]
+  `.replace("exchange, NotFoundError", "exchange"));
+  assertEquals(statuses, ["NotFoundError", "NotFoundError", "NotFoundError"]);
+});
+
+Deno.test("what cannot be exposed is refused, and what is no longer exposed is gone", async () => {
+  await using _home = await makeHome();
+  await using host = await PythonHost.start({ environment: "bare" });
+  const refused = (name: string, functions: object, part: string) =>
+    assertThrows(() => host.expose(name, functions as Record<string, () => void>), PythonHostError, part);
+  refused("not a name", {}, "not a name");
+  refused("__class__", {}, "__class__");
+  refused("a", { "b-c": () => {} }, "b-c");
+  refused("a", { value: 1 }, "a.value");
+  refused("a", {
+    get computed() {
+      return () => {};
+    },
+  }, "a.computed");
+  {
+    using _exposed = host.expose("a", { fn: () => 1 });
+    refused("a", { fn: () => 2 }, "exposed under this name");
+    assertEquals(await host.evaluate("from beep_host import host\nhost.a.fn()"), 1);
+  }
+  const error = await assertRejects(() => host.evaluate("host.a"), PythonError);
+  assertEquals(error.pythonType, "AttributeError");
+});
