@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "7a3fa98a52510d1652a77ec2e4f6422ffaa1635cf0da268bbbe35399584b33d2";
+export const PYTHON_SOURCES_HASH: string = "cca1b77c01c3674f40648fcfdb322ad2aeb3ad962c3ae7d954903b411f8e9a01";

@@ -71,6 +71,7 @@ const frames: readonly [name: string, bytes: Uint8Array, code: string][] = [
   ["77 no JSON", encodeFrame("{"), "protocol"],
   ["77 an empty frame", claim(0, []), "protocol"],
   ["77 two values", encodeFrame("[] []"), "protocol"],
+  ["77 a control character behind white space", encodeFrame(' ["\x01"]'), "protocol"],
   ["77 an object", encodeFrame("{}"), "protocol"],
   ["77 a number", encodeFrame("7"), "protocol"],
   ["77 an empty list", encodeFrame("[]"), "protocol"],

@@ -28,12 +28,11 @@ def loads(data: bytes) -> object:
     """The object of a JSON text in UTF-8."""
     try:
         text = data.decode()
-        value, end = _scan(text, 0)
-        if end == len(text):
-            return value
-        return _with_white_space(text)
-    except StopIteration:
-        return _with_white_space(text)
+        try:
+            value, end = _scan(text, 0)
+        except StopIteration:
+            return _with_white_space(text)
+        return value if end == len(text) else _with_white_space(text)
     except (ValueError, RecursionError) as error:
         raise ProtocolError(f"Cannot read message: {error}") from None
 

@@ -1,0 +1,53 @@
+"""JSON text: what is none is a typed error, however it is broken."""
+
+from __future__ import annotations
+
+import unittest
+
+from beep_host.errors import ProtocolError
+from beep_host.json_text import loads
+
+
+class JsonText(unittest.TestCase):
+    def test_white_space_around_a_value(self) -> None:
+        self.assertEqual(loads(b" \t\r\n[1] "), [1])
+
+    def test_what_is_no_json(self) -> None:
+        for data in (
+            b"",
+            b" ",
+            b"{",
+            b"[1,]",
+            b"[1 2]",
+            b"1 2",
+            b"nul",
+            b"NaN",
+            b"[Infinity]",
+            b"'x'",
+            b'"\x01"',
+            b'"\\x"',
+            b"\xff",
+            b"\xed\xa0\x80",
+            b"\xef\xbb\xbf[]",
+            b"[" * 100_000,
+            b'{"a":' * 100_000,
+            b"1" * 5000,
+            # Found by mutation: behind white space these raised errors of json's own.
+            b' ["\x01"]',
+            b" {1}",
+            b"\n[1,]",
+            b" NaN",
+            b" " + b"[" * 100_000,
+            b" " + b"1" * 5000,
+        ):
+            if data.strip() == b"1" * 5000:
+                import sys
+
+                if not hasattr(sys, "get_int_max_str_digits"):
+                    continue  # versions without the limit read it
+            with self.assertRaises(ProtocolError, msg=data[:20]):
+                loads(data)
+
+
+if __name__ == "__main__":
+    unittest.main()
