@@ -38,7 +38,7 @@ export type { LatencySummary } from "./core/latency_histogram.ts";
 export type { HostEndpoint, HostEnvironment, HostTransport, PythonHostOptions } from "./host/mod.ts";
 
 // Backends, and the interface that all of them have
-export { PythonHostClient, PythonHostHttp, PythonHostPipe } from "./transports/mod.ts";
+export { PythonHostClient, PythonHostHttp, PythonHostPipe, PythonHostRpc } from "./transports/mod.ts";
 export type {
   CallSpan,
   CallTracer,
@@ -46,6 +46,8 @@ export type {
   ExplainEnd,
   PythonHostHttpOptions,
   PythonHostPipeOptions,
+  PythonHostRpcOptions,
+  RpcProtocol,
 } from "./transports/mod.ts";
 export type { IncomingParts, Traffic, Wire, WireEvents, WireWelcome } from "./transports/mod.ts";
 export type {

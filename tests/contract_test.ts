@@ -10,7 +10,7 @@ import {
   SLOW_CODE,
   testBackendContract,
 } from "../testing/mod.ts";
-import { type ClientOptions, PythonHostHttp, PythonHostPipe } from "../transports/mod.ts";
+import { type ClientOptions, PythonHostHttp, PythonHostPipe, PythonHostRpc } from "../transports/mod.ts";
 
 async function findPython(): Promise<string> {
   const command = Deno.env.get("BEEP_TEST_PYTHON") ?? "python3";
@@ -71,4 +71,9 @@ testBackendContract({
 testBackendContract({
   name: "PythonHostHttp",
   start: () => start("http", (url, options) => new PythonHostHttp(url, options)),
+});
+
+testBackendContract({
+  name: "PythonHostRpc (connect)",
+  start: () => start("rpc", (url, options) => new PythonHostRpc(url, options)),
 });

@@ -108,8 +108,9 @@ class UnarySink:
 
     def event(self, json: bytes, parts: list | tuple) -> None:
         """Something that is not the call's own, such as functions that were let go of."""
-        if self._client.control is not None:
-            self._client.control.sink.offer(json, parts)
+        control = self._client.control.reply()
+        if control is not None:
+            control.sink.offer(json, parts)
 
     def offer(self, json: bytes, parts: list | tuple, *, is_reply: bool = False, may_drop: bool = False) -> bool:
         """The same; nothing here waits."""

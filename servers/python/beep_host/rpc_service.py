@@ -106,7 +106,8 @@ def _open_session(server: object, request: dict, answer: object) -> object:
             hint="Use the same version of @beep/python-host on both sides.",
         )
     client = server.open_client(RpcClient)
-    client.control = FrameReply(SessionSink(answer))
+    client.control.expect()
+    client.control.open(FrameReply(SessionSink(answer)))
     client.on_closed = lambda: answer.end(None)
     info = server.welcome(client)
     answer.send(

@@ -1,0 +1,101 @@
+/**
+ * The backend over RPC: the Connect protocol, or gRPC, in the schema that clients of any language use.
+ *
+ * @module
+ */
+
+import { checkUrlEndpoint, DEFAULT_RPC_URL, portOf } from "../core/endpoint.ts";
+import { ConnectError, PythonHostError } from "../core/errors.ts";
+import { DEFAULT_MAX_FRAME_BYTES } from "../core/frames.ts";
+import { PythonHostClient } from "./client.ts";
+import type { ClientOptions } from "./client_options.ts";
+import type { HttpTarget } from "./http_wire.ts";
+import type { RpcProtocol } from "./rpc_link.ts";
+import { RpcWire } from "./rpc_wire.ts";
+import { findEntry } from "./run_directory.ts";
+import { checkClientTls, type ClientTls } from "./tls.ts";
+import type { Wire } from "./wire.ts";
+
+/** Options of {@linkcode PythonHostRpc}. */
+export interface PythonHostRpcOptions extends ClientOptions {
+  /**
+   * What is spoken: `"connect"`, which every server of the transport answers, or `"grpc"`, which one answers that was
+   * started for it.
+   *
+   * @default {"connect"}
+   */
+  protocol?: RpcProtocol | undefined;
+  /** For an `https:` URL: whom to trust beside the authorities of the system, and what to show. */
+  tls?: ClientTls | undefined;
+}
+
+const LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
+
+/**
+ * A backend that reaches its server by RPC. It keeps one stream open for its session, which ends with it.
+ *
+ * Requires `--allow-net` for the server's host and port; to look up the token of a server of the same user also
+ * `--allow-read` and `--allow-env`; for gRPC also what `node:http2` needs, `--allow-env`.
+ *
+ * @example Evaluate on a running server
+ * ```ts ignore
+ * import { PythonHostRpc } from "jsr:@beep/python-host";
+ * import { assertEquals } from "jsr:@std/assert";
+ *
+ * await using python = new PythonHostRpc("http://localhost:50051");
+ * assertEquals(await python.evaluate("1 + 1"), 2);
+ * ```
+ */
+export class PythonHostRpc extends PythonHostClient {
+  /** The kind of wire. */
+  readonly transport = "rpc" as const;
+  readonly #url: URL;
+  readonly #options: PythonHostRpcOptions;
+
+  /**
+   * Makes a backend; nothing is connected until `initialize` or the first call.
+   *
+   * @param url Where the server listens. For this machine the run directory is looked into, unless a token is given:
+   * it names the token and the very address.
+   */
+  constructor(url: string = DEFAULT_RPC_URL, options: PythonHostRpcOptions = {}) {
+    super(options);
+    this.#url = checkUrlEndpoint(url);
+    if (this.#url.pathname !== "/" || this.#url.search !== "") {
+      throw new ConnectError(`Cannot use endpoint "${url}": it has a path or a query`, {
+        hint: `Pass "${this.#url.origin}".`,
+      });
+    }
+    const { protocol = "connect" } = options;
+    if (protocol !== "connect" && protocol !== "grpc") {
+      throw new PythonHostError("argument", `Cannot use protocol "${protocol}": known are connect, grpc`);
+    }
+    checkClientTls(options.tls);
+    this.#options = options;
+  }
+
+  /** Makes a client of the schema. */
+  protected override createWire(): Wire {
+    const { protocol = "connect", maxFrameBytes = DEFAULT_MAX_FRAME_BYTES, tls = {}, token } = this.#options;
+    return new RpcWire(() => locate(this.#url, token), { protocol, maxFrameBytes, tls });
+  }
+}
+
+/** Finds the address and the token. With a token, or for another machine, there is no look-up. */
+async function locate(url: URL, token: string | undefined): Promise<HttpTarget> {
+  const endpoint = url.origin;
+  const entry = token === undefined && LOOPBACK_HOSTS.includes(url.hostname)
+    ? await findEntry("rpc", portOf(url))
+    : null;
+  const known = token ?? entry?.token ?? "";
+  return {
+    endpoint,
+    // By TLS the name proves who it is, so it is kept; without, only the address that the server has written down does.
+    address: url.protocol === "https:" ? endpoint : entry?.address ?? endpoint,
+    token: known,
+    hasToken: known !== "",
+    nextStep: entry === null
+      ? `Start a server there: \`start rpc --port ${portOf(url)}\`.`
+      : `Its server, process ${entry.pid}, has ended: start it again.`,
+  };
+}

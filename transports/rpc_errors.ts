@@ -1,0 +1,52 @@
+/**
+ * Turns a failed procedure into one of the library's errors: those of the calls themselves come as messages, so this is
+ * about the connection, the token, the session, and servers that are none of ours.
+ *
+ * @module
+ */
+
+import {
+  AuthenticationError,
+  ConnectionClosedError,
+  ProtocolError,
+  type PythonHostError,
+} from "../core/errors.ts";
+import { connectError } from "./http_answers.ts";
+import type { HttpTarget } from "./http_wire.ts";
+import { errorFromPayload } from "./reply_errors.ts";
+import type { RpcFailure } from "./rpc_link.ts";
+
+/** Makes the error. `failure` is what the protocol says of it, null when it did not come from there. */
+export function rpcError(
+  error: unknown,
+  failure: RpcFailure | null,
+  { target, when }: { readonly target: HttpTarget; readonly when: "open" | "call" },
+): PythonHostError {
+  if (failure?.payload?.code === "authentication") {
+    return new AuthenticationError(`Cannot use server "${target.endpoint}": ${failure.message}`, {
+      hint: target.hasToken
+        ? "The token belongs to another server, or to one that was started again."
+        : "Pass the server's token by the option `token`; it is found by itself only for a server of the same user.",
+    });
+  }
+  if (failure?.payload) {
+    return errorFromPayload(failure.payload, when === "open" ? `connect to "${target.endpoint}"` : "go on");
+  }
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  if (when === "call") {
+    return new ConnectionClosedError(`Cannot go on: the connection to "${target.endpoint}" broke`, { cause });
+  }
+  // What did not get as far as an answer has the error of the network for its cause.
+  const isUnreached = cause instanceof TypeError || cause instanceof Deno.errors.NotCapable ||
+    failure?.code === "unavailable";
+  if (failure === null || isUnreached) return connectError(cause, target.address, target);
+  return new ProtocolError(
+    "remote",
+    `Cannot use server "${target.endpoint}": it is not a Python host that speaks this protocol ` +
+      `(${failure.code}: ${failure.message})`,
+    {
+      hint: "Another program listens there, or the server was started without gRPC.",
+      cause: error,
+    },
+  );
+}
