@@ -39,6 +39,8 @@ class _Open:
             raised.forget_unused(client)
 
     def _error(self, error: dict | None) -> BaseException | None:
+        if self._client is None:
+            raise RuntimeError("the context manager was left already")
         return None if error is None else raised.as_exception(self._client, error)
 
 
@@ -73,7 +75,7 @@ class Context(_Open):
             raise
         finally:
             self._closed()
-        raise RuntimeError("the context manager was left already")
+        return True  # not reached: the generator yields once
 
     def __del__(self) -> None:
         if self.__dict__.get("_client") is not None:
@@ -109,8 +111,6 @@ class AsyncContext(_Open):
         stay = self._state
         exception = self._error(error)
         self._closed()
-        if stay.leaving.done():
-            raise RuntimeError("the context manager was left already")
         stay.leaving.set_result(exception)
         return await stay.task
 
