@@ -7,7 +7,7 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex. */
-export const PYTHON_SOURCES_HASH: string = "cca1b77c01c3674f40648fcfdb322ad2aeb3ad962c3ae7d954903b411f8e9a01";
+export const PYTHON_SOURCES_HASH: string = "da497184c6a97d3fd9c9f488fded1640b33ffb0e154a5e8b2d5b33a32fa210bf";
 
 /** The content of each file by its path, with `/`, from the directory that Python is started on. */
 export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
@@ -1978,6 +1978,8 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "            raised.forget_unused(client)",
     "",
     "    def _error(self, error: dict | None) -> BaseException | None:",
+    "        if self._client is None:",
+    "            raise RuntimeError(\"the context manager was left already\")",
     "        return None if error is None else raised.as_exception(self._client, error)",
     "",
     "",
@@ -2012,7 +2014,7 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "            raise",
     "        finally:",
     "            self._closed()",
-    "        raise RuntimeError(\"the context manager was left already\")",
+    "        return True  # not reached: the generator yields once",
     "",
     "    def __del__(self) -> None:",
     "        if self.__dict__.get(\"_client\") is not None:",
@@ -2048,8 +2050,6 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "        stay = self._state",
     "        exception = self._error(error)",
     "        self._closed()",
-    "        if stay.leaving.done():",
-    "            raise RuntimeError(\"the context manager was left already\")",
     "        stay.leaving.set_result(exception)",
     "        return await stay.task",
     "",
@@ -3941,15 +3941,21 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "",
     "",
     "def _asking() -> bytes:",
-    "    \"\"\"Which session's thread waits, so that the host can refuse a call that would wait for it in turn.\"\"\"",
+    "    \"\"\"What waits, so that the host can refuse a call that would wait for it in turn: the thread of a session, or the",
+    "    event loop.\"\"\"",
     "    execution = sys.modules.get(\"beep_host.execution\")",
     "    call = None if execution is None else execution.current_call.get(None)",
-    "    # A thread that the call has started counts as the call: it is most likely being waited for.",
-    "    if call is None or call.finished or call.thread != call.session.thread_ident:",
+    "    if call is None or call.finished:",
+    "        return b\"{}\"",
+    "    blocks_loop = _runs_event_loop()",
+    "    # A thread that the call has started counts as the call: it is most likely being waited for. A coroutine has left",
+    "    # the session's thread, and a concurrent call was never on it.",
+    "    if not blocks_loop and (call.stop is not None or call.thread != call.session.thread_ident):",
     "        return b\"{}\"",
     "    from beep_host.replies import dumps",
     "",
-    "    return dumps({\"session\": call.client.session_id, \"label\": call.options.get(\"session\")})",
+    "    session = {\"session\": call.client.session_id, \"label\": call.options.get(\"session\")}",
+    "    return dumps({**session, \"blocksLoop\": blocks_loop})",
     "",
     "",
     "def _runs_event_loop() -> bool:",

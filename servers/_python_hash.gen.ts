@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "cca1b77c01c3674f40648fcfdb322ad2aeb3ad962c3ae7d954903b411f8e9a01";
+export const PYTHON_SOURCES_HASH: string = "da497184c6a97d3fd9c9f488fded1640b33ffb0e154a5e8b2d5b33a32fa210bf";
