@@ -44,13 +44,13 @@ async function readCall(
   const decoder = new FrameDecoder(MAX_FRAME_BYTES);
   for await (const chunk of request.body ?? []) {
     for (const { json, parts } of decoder.push(chunk)) {
-      const { session, label = null } = JSON.parse(json) as { session?: string; label?: string | null };
+      const { session, label = null, blocksLoop = false } = JSON.parse(json) as Partial<AskingCall>;
       const [args, kwargs] = decodePacked(parts, { handle: refuseHandle }) as [
         unknown[],
         Record<string, unknown>,
       ];
       return {
-        asking: session === undefined ? undefined : { session, label },
+        asking: session === undefined ? undefined : { session, label, blocksLoop },
         args: Object.keys(kwargs).length === 0 ? args : [...args, kwargs],
       };
     }

@@ -23,6 +23,8 @@ export interface AskingCall {
   readonly session: string;
   /** The label of a further session; null for the backend's own. */
   readonly label: string | null;
+  /** Whether it is the event loop that waits, which all coroutines need. */
+  readonly blocksLoop: boolean;
 }
 
 /** A Python identifier that is not special to Python. */
@@ -91,13 +93,18 @@ export class ExposedFunctions {
    */
   refuseCycle(backend: PythonHostBackend | undefined, options: CallOptions | undefined): void {
     const asking = this.#asking?.getStore();
-    if (asking === undefined || backend === undefined || options?.concurrent === true) return;
-    const session = (backend as { sessionId?: string }).sessionId;
-    if (asking.session !== session || asking.label !== (options?.session ?? null)) return;
+    if (asking === undefined || backend === undefined) return;
+    if (asking.session !== (backend as { sessionId?: string }).sessionId) return;
+    const needsThread = options?.concurrent !== true && asking.label === (options?.session ?? null);
+    if (!asking.blocksLoop && !needsThread) return;
     throw new PythonHostError(
       "deadlock",
       "Cannot call Python: the call that asked for this function waits, and the call would wait for it",
-      { hint: "Pass `concurrent: true`, or another session." },
+      {
+        hint: asking.blocksLoop
+          ? "Make the function async, so that the coroutine awaits it."
+          : "Pass `concurrent: true`, or another session.",
+      },
     );
   }
 }

@@ -61,6 +61,8 @@ for (const transport of ["pipe", "http"] as const) {
     await using host = await PythonHost.start({ environment: "bare", transport });
     using _exposed = host.expose("cycle", {
       same: () => host.evaluate("1 + 1"),
+      sameAsync: async () => await host.evaluate("1 + 1"),
+      coroutine: async () => await host.evaluate("import asyncio\nawait asyncio.sleep(0, 2)"),
       concurrent: () => host.evaluate("1 + 1", {}, { concurrent: true }),
       deeper: () => host.evaluate("host.cycle.concurrent()", {}, { concurrent: true }),
     });
@@ -77,7 +79,14 @@ for (const transport of ["pipe", "http"] as const) {
     assertEquals(await host.evaluate("host.cycle.concurrent()"), 2);
     assertEquals(await host.evaluate("host.cycle.deeper()"), 2);
     assertEquals(await host.evaluate("host.cycle.same()", {}, { concurrent: true }), 2);
-    assertEquals(await host.evaluate("await host.cycle.same()"), 2);
+    assertEquals(await host.evaluate("await host.cycle.sameAsync()"), 2);
+    assertEquals(await host.evaluate("await host.cycle.coroutine()"), 2);
+    // Not awaited, it holds up the loop that the inner call's coroutine would need.
+    const held = await assertRejects(
+      () => host.evaluate("import asyncio\nawait asyncio.sleep(0)\nhost.cycle.same()"),
+      PythonError,
+    );
+    assertStringIncludes(held.message, "Cannot call Python");
   });
 }
 

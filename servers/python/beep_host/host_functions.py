@@ -119,20 +119,27 @@ def _exposed() -> dict:
 
 
 def _asking() -> bytes:
-    """Which session's thread waits, so that the host can refuse a call that would wait for it in turn."""
+    """What waits, so that the host can refuse a call that would wait for it in turn: the thread of a session, or the
+    event loop."""
     execution = sys.modules.get("beep_host.execution")
     call = None if execution is None else execution.current_call.get(None)
-    # A thread that the call has started counts as the call: it is most likely being waited for.
-    if call is None or call.finished or call.thread != call.session.thread_ident:
+    if call is None or call.finished:
+        return b"{}"
+    blocks_loop = _runs_event_loop()
+    # A thread that the call has started counts as the call: it is most likely being waited for. A coroutine has left
+    # the session's thread, and a concurrent call was never on it.
+    if not blocks_loop and (call.stop is not None or call.thread != call.session.thread_ident):
         return b"{}"
     from beep_host.replies import dumps
 
-    return dumps({"session": call.client.session_id, "label": call.options.get("session")})
+    session = {"session": call.client.session_id, "label": call.options.get("session")}
+    return dumps({**session, "blocksLoop": blocks_loop})
 
 
 def _runs_event_loop() -> bool:
-    asyncio = sys.modules.get("asyncio")
-    return asyncio is not None and asyncio._get_running_loop() is not None
+    # Another thread may be importing it just now; on one that runs a loop it is there as a whole.
+    running_loop = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
+    return running_loop is not None and running_loop() is not None
 
 
 host = Host()
