@@ -255,7 +255,7 @@ Deno.test("a client that is killed ends its calls", async () => {
   const client = `
 import { PythonHostPipe } from "${new URL("../../transports/mod.ts", import.meta.url)}";
 const backend = new PythonHostPipe("${server.address}", { token: "${server.token}" });
-await backend.initialize();
+await backend.ping(); // both lanes are open
 console.log("running");
 await backend.evaluate("while True: pass");`;
   const child = new Deno.Command(Deno.execPath(), {

@@ -13,13 +13,14 @@ from _socket import socket as Socket
 from time import sleep
 
 from beep_host.callbacks import abandon
+from beep_host.clients import IMMEDIATE
 from beep_host.connection import FrameConnection
 from beep_host.errors import HostError, ProtocolError, error_payload
 from beep_host.execution import Call, ThreadState, check_request, run_call
 from beep_host.json_text import loads
 from beep_host.pipe_opening import open_connection
 from beep_host.replies import FrameReply, dumps
-from beep_host.sessions import IMMEDIATE, is_nested
+from beep_host.sessions import is_nested
 
 # A connect beyond it fails at once on a Unix socket; the system lowers it to what it allows.
 _BACKLOG = 4096
@@ -77,15 +78,20 @@ def serve(server: object, listener: object) -> None:
             sleep(_SHORTAGE_S)  # nothing tells when descriptors of the process or the machine come free
             continue
         sock = Socket(AF_UNIX, SOCK_STREAM, 0, fd)
+        # Counted here and not by its thread: a child that is forked meanwhile closes what is counted.
+        admission = server.admissions.enter(sock)
         try:
-            threading.Thread(target=_serve_connection, args=(server, sock), name="beep-pipe", daemon=True).start()
+            threading.Thread(
+                target=_serve_connection, args=(server, sock, admission), name="beep-pipe", daemon=True
+            ).start()
         except RuntimeError:
-            sock.close()  # no thread can be started: this connection is lost, the server is not
+            # No thread can be started: this connection is lost, the server is not.
+            sock.close()
+            admission.leave()
 
 
-def _serve_connection(server: object, sock: object) -> None:
+def _serve_connection(server: object, sock: object, admission: object) -> None:
     """What a connection is and may; the serving itself ends the counting, since another thread may take it over."""
-    admission = server.admissions.enter(sock)
     opened = None
     try:
         opened = open_connection(server, sock, admission)
