@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "da497184c6a97d3fd9c9f488fded1640b33ffb0e154a5e8b2d5b33a32fa210bf";
+export const PYTHON_SOURCES_HASH: string = "fa5146d0c79c875e41eec9c328a908686ee2ccb4ff2b1838774ab695d2462491";

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from _thread import allocate_lock
 
+from beep_host.clients import Client
 from beep_host.errors import StaleHandle
 from beep_host.execution import Call
-from beep_host.sessions import Client
 
 
 class RpcClient(Client):

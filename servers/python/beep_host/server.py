@@ -9,6 +9,7 @@ from time import monotonic
 
 from beep_host import execution
 from beep_host.admission import Admissions, RefusedTokens
+from beep_host.clients import Client
 from beep_host.clr_finder import StandInFinder
 from beep_host.errors import ArgumentError, HostError, StaleHandle
 from beep_host.evaluation import SourceFinder
@@ -18,7 +19,6 @@ from beep_host.limits import Limits
 from beep_host.main_thread import MainThread
 from beep_host.pool import CallPool
 from beep_host.protocol import PROTOCOL_VERSION, SERVER_VERSION
-from beep_host.sessions import Client
 
 
 class Server:

@@ -14,9 +14,9 @@ import unittest
 from queue import SimpleQueue
 
 from beep_host import execution
+from beep_host.clients import Client
 from beep_host.errors import HostError
 from beep_host.execution import Call, ThreadState, cancel, run_call
-from beep_host.sessions import Client
 
 RACES = int(os.environ.get("BEEP_RACES", "200"))
 
