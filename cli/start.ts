@@ -10,29 +10,27 @@ import type { Command } from "npm:commander@^15.1.0";
 import { ServerExitedError } from "../core/errors.ts";
 import { resolveEnvironment } from "../host/environment.ts";
 import { type PythonServer, startServer } from "../servers/mod.ts";
+import { addListenFlags, type ListenFlags, listenOptions } from "./listen_flags.ts";
 import { addressFor, type CliTransport, parsePort, TRANSPORTS } from "./verb.ts";
 
 /** What a program ends with that a signal ended before it did its work. */
 const INTERRUPTED_EXIT_CODE = 130;
 
-interface StartFlags {
+interface StartFlags extends ListenFlags {
   readonly port?: number;
   readonly name?: string;
-  readonly host?: string;
   readonly venv?: string;
-  readonly auth: boolean;
 }
 
 /** Adds the verb. */
 export function addStartVerb(program: Command, report: (exitCode: number) => void): void {
-  program.command("start")
+  const command = program.command("start")
     .description("Start a server and serve in the foreground; Ctrl-C ends it.")
     .addArgument(program.createArgument("<transport>", "kind of wire").choices(TRANSPORTS))
     .option("--port <number>", "port of HTTP; 0 lets the system choose (default: 5678)", parsePort)
     .option("--name <name>", "name or path of the pipe (default: beep-python-pipe)")
-    .option("--host <address>", "loopback address to listen at (default: 127.0.0.1)")
-    .option("--venv <name>", "environment to serve from; made when it is not there", "admin")
-    .option("--no-auth", "let clients in without a token: whoever reaches the server runs code as you")
+    .option("--venv <name>", "environment to serve from; made when it is not there", "admin");
+  addListenFlags(command)
     .action(async (transport: CliTransport, flags: StartFlags) => report(await start(transport, flags)));
 }
 
@@ -49,8 +47,7 @@ async function start(transport: CliTransport, flags: StartFlags): Promise<number
     server = await startServer({
       ...address,
       transport,
-      host: flags.host,
-      auth: flags.auth,
+      ...listenOptions(flags),
       python: environment.python,
       signal: signals.first,
       onStdout: writeError,

@@ -120,7 +120,9 @@ export function checkPipeEndpoint(endpoint: string): string {
 export function checkUrlEndpoint(endpoint: string): URL {
   const url = URL.canParse(endpoint) ? new URL(endpoint) : null;
   if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) {
-    throw new ConnectError(`Cannot use endpoint "${endpoint}": it is not an http: or https: URL`);
+    // What cannot be read as a URL may hold credentials all the same.
+    const shown = endpoint.includes("@") ? "" : ` "${endpoint}"`;
+    throw new ConnectError(`Cannot use endpoint${shown}: it is not an http: or https: URL`);
   }
   if (url.username !== "" || url.password !== "") {
     throw new ConnectError(`Cannot use endpoint for host "${url.host}": it contains credentials`, {

@@ -9,7 +9,7 @@ import type { CallCounters } from "../core/call_counters.ts";
 import { PythonHostError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { ProgressListener } from "../infrastructure/mod.ts";
-import type { ServerLimits, ServerOptions } from "../servers/mod.ts";
+import type { ListenOptions, ServerLimits, ServerOptions } from "../servers/mod.ts";
 import type { CallTracer, ExplainEnd } from "../transports/mod.ts";
 import type { InfrastructureOption } from "./api_capabilities.ts";
 import type { RestartOptions } from "./restart.ts";
@@ -47,7 +47,9 @@ export interface HostTransport {
   /** Makes a backend for the server; it need not be connected yet. */
   connect(endpoint: HostEndpoint): PythonHostBackend;
   /** What the server is started with. */
-  readonly serverArguments?: Pick<ServerOptions, "transport" | "name" | "host" | "port" | "auth"> | undefined;
+  readonly serverArguments?:
+    | Pick<ServerOptions, "transport" | "name" | "port" | keyof ListenOptions>
+    | undefined;
 }
 
 /** Options of `PythonHost.start`. */
