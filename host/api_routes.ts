@@ -135,9 +135,10 @@ const ENVIRONMENT_ROUTES: readonly Route[] = [
     body: schemas.RunRequest,
     result: schemas.RunResult,
     streams: true,
-    run: ({ path, body }, { services, signal, onProgress }) =>
+    run: ({ path, body: { infrastructure, ...options } }, { services, granted, signal, onProgress }) =>
       services.environments.run(path.name, {
-        ...given(body),
+        ...given(options),
+        infrastructure: infrastructure && { allow: [...granted] },
         signal,
         onLine: (line, stream) => onProgress({ stage: "install", subject: stream, message: line }),
       }),

@@ -90,6 +90,9 @@ export const RunRequest = z.strictObject({
   cwd: text.optional(),
   env: z.record(z.string(), z.string()).optional(),
   timeoutMs: z.int().positive().optional(),
+  infrastructure: z.boolean().default(false).meta({
+    description: "Whether it may ask what its starter may.",
+  }),
 }).meta({ id: "RunRequest", description: "A script or a module that is run to its end." });
 export const RunResult = z.object({
   code: z.int(),

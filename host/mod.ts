@@ -4,6 +4,8 @@
  * @module
  */
 
+import "./script_access.ts";
+
 export { PythonHost } from "./python_host.ts";
 export type { HostEnvironment } from "./environment.ts";
 export type { HostEndpoint, HostTransport, PythonHostOptions } from "./options.ts";

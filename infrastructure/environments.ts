@@ -28,6 +28,7 @@ import { requirePermissions } from "./permissions.ts";
 import { appendBackendSuffix, detectComputeBackend, providerEnvironmentName } from "./providers.ts";
 import { runInEnvironment, type RunOptions, type RunResult } from "./run.ts";
 import { RuntimeManager } from "./runtimes.ts";
+import { openScriptAccess } from "./script_access.ts";
 import {
   canonicalRequirement,
   type EnsureOptions,
@@ -288,12 +289,16 @@ export class VenvManager {
   /**
    * Runs a script or a module in an environment, to its end. It is ended when this process ends, in whatever way.
    *
+   * With `infrastructure` it can ask this host, by `beep_host.infrastructure`: it is given the path of a file that only
+   * its user can read, in `BEEP_HOST_API`, and what it starts ends with it.
+   *
    * Requires `--allow-run` for the environment's interpreter.
    */
   async run(environment: string | PythonEnvironment, options: RunOptions): Promise<RunResult> {
     const actual = typeof environment === "string" ? await this.#current(environment) : environment;
     await using _lease = await this.lease(actual);
-    return await runInEnvironment(this.#context, actual, options);
+    await using access = await openScriptAccess(this, options.infrastructure);
+    return await runInEnvironment(this.#context, actual, options, access?.env);
   }
 
   /** Keeps an environment from being removed for as long as it is held, as a server does that runs in it. */

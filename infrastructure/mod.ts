@@ -44,6 +44,7 @@ export type { InstalledPackage } from "./installed_packages.ts";
 export type { InstallerChoice } from "./packages.ts";
 export type { IndexSettings } from "./index_settings.ts";
 export type { RunOptions, RunResult } from "./run.ts";
+export type { ScriptInfrastructure } from "./script_access.ts";
 export { type TemplateName, templates } from "./templates.ts";
 export type { ComputeBackend, RocmStrategy } from "./providers.ts";
 export {

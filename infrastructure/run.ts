@@ -9,6 +9,7 @@ import { PythonHostError } from "../core/errors.ts";
 import { childEnvironment, runChild } from "./child.ts";
 import type { Context } from "./context.ts";
 import type { PythonEnvironment } from "./environment_store.ts";
+import type { ScriptInfrastructure } from "./script_access.ts";
 
 /** What is run in an environment, and how. */
 export interface RunOptions {
@@ -22,6 +23,8 @@ export interface RunOptions {
   readonly cwd?: string;
   /** More environment variables. */
   readonly env?: Readonly<Record<string, string>>;
+  /** What it may ask of this host: everything, nothing, or `{ allow: ["environments:read", …] }`. @default {false} */
+  readonly infrastructure?: ScriptInfrastructure;
   /** Told every line of output as it comes. */
   readonly onLine?: (line: string, stream: "stdout" | "stderr") => void;
   /** Ends it, and rejects with the signal's reason. */
@@ -57,6 +60,7 @@ export async function runInEnvironment(
   context: Context,
   environment: PythonEnvironment,
   options: RunOptions,
+  access: Readonly<Record<string, string>> = {},
 ): Promise<RunResult> {
   const { script, module } = options;
   if ((script === undefined) === (module === undefined)) {
@@ -66,11 +70,26 @@ export async function runInEnvironment(
   const target = module !== undefined ? ["-m", module] : [script!.startsWith("-") ? `./${script}` : script!];
   return await runChild(context.io, context.os, environment.python, {
     args: ["-u", ...target, ...options.args ?? []],
-    env: childEnvironment(context.environment, { ...activation(context, environment), ...options.env }),
+    env: childEnvironment(context.environment, {
+      ...activation(context, environment),
+      ...options.env,
+      ...access,
+      ...withPythonPath(context, options.env?.PYTHONPATH, access.PYTHONPATH),
+    }),
     lifeline: environment.python,
     onLine: options.onLine,
     signal: options.signal,
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
   });
+}
+
+/** The user's own folders stay on the path, after ours: nothing but the package `beep_host` is in that one. */
+function withPythonPath(
+  context: Context,
+  own: string | undefined,
+  ours: string | undefined,
+): Record<string, string> {
+  if (own === undefined || ours === undefined) return {};
+  return { PYTHONPATH: `${ours}${context.os === "windows" ? ";" : ":"}${own}` };
 }

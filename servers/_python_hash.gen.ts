@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "fa5146d0c79c875e41eec9c328a908686ee2ccb4ff2b1838774ab695d2462491";
+export const PYTHON_SOURCES_HASH: string = "ef20a2ec125a593e26e831c1eaa1f865226a398234c0811df1e9325bfb533b88";

@@ -38,10 +38,18 @@ import { listenFields, reachableFrom, refusalOf } from "./tls.ts";
  */
 export async function startServer(options: ServerOptions): Promise<PythonServer> {
   return await launch(options, {
-    sources: { load: loadSources, hash: PYTHON_SOURCES_HASH, version: LIBRARY_VERSION },
+    sources: SOURCES,
     sourcesRoot: sourcesDirectory(),
     runDirectory: hostRunDirectory(),
   });
+}
+
+/** The Python sources of this version. */
+const SOURCES: PythonSources = { load: loadSources, hash: PYTHON_SOURCES_HASH, version: LIBRARY_VERSION };
+
+/** Writes the Python sources where they are not yet, and gives their directory: `beep_host` can be imported from it. */
+export async function ensureServerSources(): Promise<string> {
+  return await ensureSources(sourcesDirectory(), SOURCES);
 }
 
 /** Loaded when they are to be written, which is once: they are large. */
@@ -128,6 +136,7 @@ function checkOptions(options: ServerOptions): ServerTransport {
         "allowedHosts",
         "allowedOrigins",
         "listenBeyondLoopback",
+        "rpc",
       ] as const
     ) {
       const given = options[option];
@@ -141,6 +150,9 @@ function checkOptions(options: ServerOptions): ServerTransport {
     }
     if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
       throw wrong(`port ${port}`, "a port is an integer from 0 to 65535");
+    }
+    if (options.rpc !== undefined && transport !== "rpc") {
+      throw wrong("rpc", `it is for transport "rpc", and the transport is "${transport}"`);
     }
     const refusal = refusalOf(options);
     if (refusal !== null) throw wrong(...refusal);
@@ -214,6 +226,9 @@ function bootstrapOf(
     ...(claim === undefined ? listenFields(options) : { path: claim.path, alsoAt: claim.alsoAt }),
     modulePaths: options.modulePaths ?? [],
     limits: options.limits ?? {},
+    ...(options.rpc === undefined
+      ? {}
+      : { grpc: options.rpc.grpc === true, connectPort: options.rpc.connectPort ?? 0 }),
     ...(options.hostApi === undefined ? {} : { hostApi: options.hostApi.path }),
   };
 }

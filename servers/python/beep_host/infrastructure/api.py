@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextvars import ContextVar
 
-from beep_host.infrastructure.errors import EnvironmentNameError, HostGoneError, error_from
+from beep_host.infrastructure.errors import EnvironmentNameError, HostGoneError, InfrastructureError, error_from
 from beep_host.infrastructure.link import Answer, Link
 from beep_host.infrastructure.records import progress_from
 
@@ -114,7 +114,10 @@ def _send(link: Link, method: str, path: str, body: dict | None, query: dict | N
 def _read(answer: Answer) -> Any:
     import json
 
-    content = json.loads(answer.read() or b"null")
+    try:
+        content = json.loads(answer.read())
+    except ValueError as error:
+        raise InfrastructureError(f"The host failed, with status {answer.status}", code="internal") from error
     if answer.status >= 400:
         raise error_from(content["error"])
     return content

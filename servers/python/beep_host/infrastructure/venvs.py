@@ -200,10 +200,11 @@ class VenvManager:
         cwd: Optional[str] = None,
         env: Optional[Mapping[str, str]] = None,
         timeout: Optional[float] = None,
+        infrastructure: bool = False,
         on_progress: OnProgress = None,
     ) -> RunResult:
         """Runs a script or a module in an environment, to its end. `on_progress` is told each line as its `message`;
-        `timeout` is in seconds."""
+        `timeout` is in seconds; `infrastructure` lets it ask the host what this code may ask."""
         body = {
             "script": script,
             "module": module,
@@ -211,6 +212,7 @@ class VenvManager:
             "cwd": cwd,
             "env": None if env is None else dict(env),
             "timeoutMs": None if timeout is None else max(int(timeout * 1000), 1),
+            "infrastructure": infrastructure or None,
         }
         answer = work("POST", f"/environments/{quoted(name)}/run", body, on_progress)
         return RunResult(
