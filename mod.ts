@@ -75,6 +75,61 @@ export type {
   VariableInfo,
 } from "./objects/mod.ts";
 
+// Objects that live in Python, as if they were here
+export {
+  attribute,
+  awaited,
+  contains,
+  deleteAttribute,
+  deleteItem,
+  dir,
+  ellipsis,
+  handleOf,
+  hold,
+  isProxy,
+  item,
+  iterate,
+  Keywords,
+  kw,
+  len,
+  op,
+  proxy,
+  PythonScope,
+  PythonSlice,
+  repr,
+  run,
+  scope,
+  setAttribute,
+  setItem,
+  slice,
+  str,
+  truth,
+  withContext,
+} from "./objects/mod.ts";
+export type {
+  awaitedType,
+  Described,
+  describedType,
+  EnteredValue,
+  HeldHandle,
+  Image,
+  IterateOptions,
+  LeakReport,
+  ProxyOptions,
+  PythonArguments,
+  PythonCallable,
+  PythonItem,
+  PythonMembers,
+  PythonObject,
+  PythonOperand,
+  PythonOperators,
+  PythonPath,
+  PythonProxy,
+  PythonResult,
+  ScopeOptions,
+  Untyped,
+} from "./objects/mod.ts";
+
 // References to what lives in Python
 export { type HandleOwner, PythonModuleHandle, PythonObjectHandle } from "./core/handles.ts";
 
@@ -89,6 +144,9 @@ export {
   PythonDecimal,
   PythonEnum,
   PythonFloat,
+  PythonIterator,
+  pythonIterator,
+  type PythonIteratorOptions,
   PythonNamedTuple,
   PythonTuple,
   PythonUuid,
@@ -120,6 +178,7 @@ export {
   ValueConversionError,
 } from "./core/errors.ts";
 export type {
+  EnvironmentErrorReason,
   ExitFacts,
   PythonExceptionInfo,
   PythonFrame,

@@ -4,9 +4,8 @@
  * Run with: deno run -A examples/objects.ts
  */
 
-import { PythonHost } from "@beep/python-host";
+import { iterate, kw, op, PythonHost, type PythonObject, scope, withContext } from "@beep/python-host";
 import { assertEquals } from "@std/assert";
-import { iterate, kw, op, type PythonObject, scope, withContext } from "../objects/mod.ts";
 
 // What is used of two modules of Python. Without such interfaces everything works too, untyped.
 interface Collections {

@@ -31,6 +31,12 @@ Deno.test("examples/quickstart.ts", async () => {
   assertStringIncludes(await runExample("quickstart.ts"), "ZeroDivisionError: division by zero");
 });
 
+Deno.test("examples/objects.ts", async () => {
+  await using _home = await makeHome();
+  await makeAdminEnvironment();
+  assertEquals(await runExample("objects.ts") !== "", true);
+});
+
 Deno.test("examples/connect.ts, against a host that runs", async () => {
   await using _home = await makeHome();
   const python = await makeAdminEnvironment();
