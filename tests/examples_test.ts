@@ -34,7 +34,7 @@ Deno.test("examples/quickstart.ts", async () => {
 Deno.test("examples/objects.ts", async () => {
   await using _home = await makeHome();
   await makeAdminEnvironment();
-  assertEquals(await runExample("objects.ts") !== "", true);
+  assertStringIncludes(await runExample("objects.ts"), "19\n");
 });
 
 Deno.test("examples/connect.ts, against a host that runs", async () => {
