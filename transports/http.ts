@@ -75,9 +75,21 @@ export class PythonHostHttp extends PythonHostClient {
 /** Finds the address and the token. With a token, or for another machine, there is no look-up. */
 async function locate(url: URL, token: string | undefined): Promise<HttpTarget> {
   const endpoint = url.origin;
-  const entry = token === undefined && LOOPBACK_HOSTS.includes(url.hostname)
-    ? await findEntry("http", portOf(url))
-    : null;
+  const isLookedUp = token === undefined && LOOPBACK_HOSTS.includes(url.hostname);
+  const entry = isLookedUp ? await findEntry("http", portOf(url)) : null;
+  if (isLookedUp && entry === null && url.protocol === "http:") {
+    // Whoever else listens there, of whatever user, would be given the code and could answer anything.
+    throw new ConnectError(
+      `Cannot connect to "${endpoint}": no server of yours is entered for port ${portOf(url)}`,
+      {
+        hint:
+          `Start one (\`start http --port ${
+            portOf(url)
+          }\`), or pass the token of the one that is meant; \`token: ""\` ` +
+          "if it wants none.",
+      },
+    );
+  }
   const spoken = entry === null ? url.protocol : new URL(entry.address).protocol;
   if (spoken !== url.protocol) {
     throw new ConnectError(`Cannot connect to "${endpoint}": its server speaks ${spoken.slice(0, -1)}`, {

@@ -11,7 +11,7 @@ import { PythonHostClient } from "./client.ts";
 import type { ClientOptions } from "./client_options.ts";
 import type { ByteStream } from "./frame_stream.ts";
 import { type PipeTarget, PipeWire } from "./pipe_wire.ts";
-import { findEntry, findEntryByAddress, runDirectoryPath } from "./run_directory.ts";
+import { checkOwnSocket, findEntry, findEntryByAddress, runDirectoryPath } from "./run_directory.ts";
 import type { Wire } from "./wire.ts";
 
 /** Options of {@linkcode PythonHostPipe}. */
@@ -61,10 +61,12 @@ export class PythonHostPipe extends PythonHostClient {
 /** Finds the address and the token. A path with a token needs no look-up. */
 async function locate(endpoint: string, token: string | undefined): Promise<PipeTarget> {
   if (!isPipeName(endpoint)) {
-    const known = token ?? (await findEntryByAddress("pipe", endpoint))?.token ?? "";
+    const entry = token === undefined ? await findEntryByAddress("pipe", endpoint) : null;
+    // Neither a token to prove the server by, nor its word in our own directory: then the socket itself must be ours.
+    if (token === undefined && entry === null && endpoint.startsWith("/")) await checkOwnSocket(endpoint);
     return {
       endpoint,
-      token: known,
+      token: token ?? entry?.token ?? "",
       connect: () => connect(endpoint, endpoint, "start a server that listens there"),
     };
   }

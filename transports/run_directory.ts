@@ -72,6 +72,18 @@ async function reading<T>(directory: string, read: () => Promise<T>): Promise<T 
 }
 
 /**
+ * Throws when the socket at a path could be somebody else's: one that only its owner can open, and that we can, is ours.
+ * One that is not there, or may not be looked at, is left for the connection to tell.
+ */
+export async function checkOwnSocket(path: string): Promise<void> {
+  try {
+    await checkPrivate(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotCapable)) throw error;
+  }
+}
+
+/**
  * Throws when others than the user could have written the file or directory. Where the platform has no modes
  * (Windows), the user's own data directory is closed to others by its access list.
  */
@@ -90,6 +102,6 @@ async function checkPrivate(path: string): Promise<void> {
 
 function notPrivate(path: string, why: string): ConnectError {
   return new ConnectError(`Cannot trust "${path}": ${why}`, {
-    hint: "Only entries that nobody else can write are used: directory 0700, file 0600, owned by you.",
+    hint: "Only what nobody else can write is used without a token: directory 0700, file 0600, owned by you.",
   });
 }
