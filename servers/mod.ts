@@ -15,6 +15,7 @@ export type {
   CloseServerOptions,
   HostApiAccess,
   PythonServer,
+  RpcServerOptions,
   ServerLimits,
   ServerOptions,
   ServerReady,

@@ -56,6 +56,19 @@ export interface HostApiAccess extends AsyncDisposable {
   removeNow(): void;
 }
 
+/** Options of a server over RPC. */
+export interface RpcServerOptions {
+  /**
+   * Serves gRPC on the given port, by `grpcio`, which has to be in the server's environment with
+   * `grpcio-health-checking`, `grpcio-reflection` and `protobuf`; Connect then listens on `connectPort`.
+   *
+   * @default {false}
+   */
+  readonly grpc?: boolean | undefined;
+  /** The port of Connect beside gRPC; 0 lets the system choose. @default {0} */
+  readonly connectPort?: number | undefined;
+}
+
 /** Options of {@linkcode startServer}. */
 export interface ServerOptions extends ListenOptions {
   /** Path of the interpreter that runs the server; that of an environment, not of a bare runtime. */
@@ -70,6 +83,8 @@ export interface ServerOptions extends ListenOptions {
   readonly name?: string | undefined;
   /** Port of an HTTP or RPC server; 0 lets the system choose. @default {0} */
   readonly port?: number | undefined;
+  /** What a server over RPC is to offer beside Connect. */
+  readonly rpc?: RpcServerOptions | undefined;
   /** Folders of your own modules, put on `sys.path` before everything else. */
   readonly modulePaths?: readonly string[] | undefined;
   /** Working directory of the server. @default {the host's} */
@@ -102,6 +117,8 @@ export interface ServerReady {
   readonly pid: number;
   /** `platform.python_version()`. */
   readonly pythonVersion: string;
+  /** Where Connect listens beside gRPC. */
+  readonly connectAddress?: string | undefined;
 }
 
 /** Options of {@linkcode PythonServer.close}. */

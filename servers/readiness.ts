@@ -69,7 +69,7 @@ async function checkReady(
   options: ServerOptions,
   where: string,
 ): Promise<ServerReady> {
-  let ready: Partial<ServerReady> & { error?: { code?: unknown; message?: unknown } };
+  let ready: Partial<ServerReady> & { error?: { code?: unknown; message?: unknown; hint?: unknown } };
   try {
     ready = JSON.parse(line);
   } catch (cause) {
@@ -90,14 +90,16 @@ async function checkReady(
       });
     }
     const { stderrTail } = await child.exited;
-    throw new ServerStartError(`Cannot start a Python server ${where}: ${ready.error.message}`, stderrTail);
+    const { message, hint } = ready.error;
+    const details = typeof hint === "string" ? { hint } : {};
+    throw new ServerStartError(`Cannot start a Python server ${where}: ${message}`, stderrTail, details);
   }
-  const { address, pid, pythonVersion } = ready;
+  const { address, pid, pythonVersion, connectAddress } = ready;
   if (typeof address !== "string" || typeof pid !== "number" || typeof pythonVersion !== "string") {
     throw new ServerStartError(
       `Cannot start a Python server ${where}: its ready line lacks address, pid or pythonVersion`,
       child.stderr.tail(),
     );
   }
-  return { address, pid, pythonVersion };
+  return { address, pid, pythonVersion, connectAddress };
 }

@@ -2,7 +2,7 @@
 
 import type { PythonHostBackend } from "../core/backend.ts";
 import { ServerExitedError } from "../core/errors.ts";
-import { type ServerTransport, startServer } from "../servers/mod.ts";
+import { type ServerOptions, type ServerTransport, startServer } from "../servers/mod.ts";
 import {
   type ContractSubject,
   MemoryBackend,
@@ -38,10 +38,11 @@ async function makeHome(): Promise<AsyncDisposable> {
 async function start(
   transport: ServerTransport,
   connect: (endpoint: string, options: ClientOptions) => PythonHostBackend,
+  options: Partial<ServerOptions> = {},
 ): Promise<ContractSubject> {
   await using stack = new AsyncDisposableStack();
   stack.use(await makeHome());
-  const server = stack.use(await startServer({ python: await findPython(), transport }));
+  const server = stack.use(await startServer({ python: await findPython(), transport, ...options }));
   async function explainEnd(action: string): Promise<ServerExitedError> {
     return new ServerExitedError(action, await server.exited);
   }

@@ -129,7 +129,12 @@ async function openConnect({ address, tls }: RpcLinkOptions) {
 
 async function openGrpc({ address, maxMessageBytes, tls }: RpcLinkOptions) {
   const { createGrpcTransport, Http2SessionManager } = await import("npm:@connectrpc/connect-node@^2.2.0");
-  const sessionManager = new Http2SessionManager(address, undefined, nodeTls(tls));
+  const sessionManager = new Http2SessionManager(
+    address,
+    // The stream of the session is always open; a timer of minutes would outlive the connection.
+    { idleConnectionTimeoutMs: Infinity },
+    nodeTls(tls),
+  );
   const transport = createGrpcTransport({
     baseUrl: address,
     sessionManager,

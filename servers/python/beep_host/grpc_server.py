@@ -1,0 +1,325 @@
+"""gRPC by `grpcio`: the same procedures, answers and codes as Connect, with health checks and reflection.
+
+Messages pass as bytes through our own codec; `protobuf` serves the two services that others wrote. Each call that is
+under way has a thread of grpcio's pool, which waits for its end.
+"""
+
+from __future__ import annotations
+
+from _operator import _compare_digest
+from _queue import SimpleQueue
+from _thread import allocate_lock
+
+from beep_host import rpc_binary, rpc_service
+from beep_host.errors import HostError
+from beep_host.http_parser import HttpError
+from beep_host.protocol import SESSION_HEADER
+from beep_host.rpc_schema import METHODS, SERVICE
+from beep_host.rpc_status import CODES, Status, status_of
+
+# More than the connections of HTTP: the stream of each session holds one for its life.
+_MAX_THREADS = 512
+# Messages that a stream keeps for a client that does not read, before its call waits; see `HttpLimits`.
+_MAX_KEPT_BYTES = 16 * 1024 * 1024
+# Of the 8 KiB that clients take as metadata.
+_MAX_DETAIL_BYTES = 4096
+_MAX_MESSAGE = 500
+
+
+def serve(server: object, bootstrap: dict) -> str:
+    """Listens and serves; gives the address."""
+    try:
+        import grpc
+    except ImportError as error:
+        raise _missing("grpcio", error) from None
+    from concurrent.futures import ThreadPoolExecutor
+
+    host = bootstrap.get("host") or "127.0.0.1"
+    limit = server.limits.max_frame_bytes
+    grpc_server = grpc.server(
+        ThreadPoolExecutor(_MAX_THREADS, "beep-grpc"),
+        options=[
+            ("grpc.max_receive_message_length", limit),
+            ("grpc.max_send_message_length", -1),
+            # Two servers on one port would share its calls.
+            ("grpc.so_reuseport", 0),
+        ],
+    )
+    grpc_server.add_generic_rpc_handlers((_handlers(grpc, server),))
+    health = _add_services(grpc, grpc_server, server)
+    name = f"[{host}]" if ":" in host else host
+    port = _bind(grpc, grpc_server, f"{name}:{bootstrap.get('port') or 0}", bootstrap.get("tls"))
+    grpc_server.start()
+
+    def close() -> None:
+        health.enter_graceful_shutdown()
+        grpc_server.stop(0)
+
+    server.on_close.append(close)
+    scheme = "https" if bootstrap.get("tls") else "http"
+    return f"{scheme}://{name}:{port}"
+
+
+def _bind(grpc: object, grpc_server: object, address: str, tls: dict | None) -> int:
+    try:
+        if not tls:
+            return grpc_server.add_insecure_port(address)
+        from beep_host.errors import ArgumentError
+
+        raise ArgumentError("Cannot serve gRPC with TLS: only Connect has it")
+    except RuntimeError as error:
+        from errno import EADDRINUSE
+
+        raise OSError(EADDRINUSE, f"{address} cannot be had: {error}") from None
+
+
+def _missing(package: str, error: ImportError) -> HostError:
+    missing = HostError(
+        f"Cannot serve gRPC: {error}",
+        hint=f"Install {package}, grpcio-health-checking, grpcio-reflection and protobuf into the server's environment.",
+    )
+    missing.code = "server-start"
+    return missing
+
+
+def _add_services(grpc: object, grpc_server: object, server: object) -> object:
+    """Health and reflection, from their own packages."""
+    try:
+        from google.protobuf import descriptor_pb2, descriptor_pool
+        from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+        from grpc_reflection.v1alpha import reflection
+    except ImportError as error:
+        raise _missing("grpcio", error) from None
+    from binascii import a2b_base64
+
+    from beep_host.rpc_descriptor import DESCRIPTOR_SET
+
+    pool = descriptor_pool.Default()
+    for file in descriptor_pb2.FileDescriptorSet.FromString(a2b_base64(DESCRIPTOR_SET)).file:
+        pool.AddSerializedFile(file.SerializeToString())
+    servicer = health.HealthServicer()
+    for name in ("", SERVICE):
+        servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, grpc_server)
+    reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), grpc_server, pool=pool)
+    return servicer
+
+
+def _handlers(grpc: object, server: object) -> object:
+    codes = {code.value[0]: code for code in grpc.StatusCode}
+    handlers = {}
+    for name, (request_name, response_name, is_stream) in METHODS.items():
+        if is_stream:
+            handlers[name] = grpc.unary_stream_rpc_method_handler(
+                _stream_handler(server, name, request_name, response_name, codes)
+            )
+        else:
+            handlers[name] = grpc.unary_unary_rpc_method_handler(
+                _unary_handler(server, name, request_name, response_name, codes)
+            )
+    return grpc.method_handlers_generic_handler(SERVICE, handlers)
+
+
+def _unary_handler(server: object, name: str, request_name: str, response_name: str, codes: dict) -> object:
+    def handle(data: bytes, context: object) -> bytes:
+        answer = _UnaryAnswer()
+        try:
+            session = _let_in(server, context)
+            request = rpc_binary.decode(request_name, data)
+        except HostError as error:
+            answer.fail(status_of(error))
+        else:
+            cancel = rpc_service.start(server, name, request, session, answer)
+            if not context.add_callback(lambda: answer.is_done or cancel()):
+                cancel()
+        answer.wait()
+        if answer.failure is not None:
+            _abort(context, codes, answer.failure)
+        return rpc_binary.encode(response_name, answer.message)
+
+    return handle
+
+
+def _stream_handler(server: object, name: str, request_name: str, response_name: str, codes: dict) -> object:
+    def handle(data: bytes, context: object) -> object:
+        answer = _StreamAnswer(response_name)
+        try:
+            session = _let_in(server, context)
+            request = rpc_binary.decode(request_name, data)
+        except HostError as error:
+            answer.end(status_of(error))
+        else:
+            cancel = rpc_service.start(server, name, request, session, answer)
+
+            def ended() -> None:
+                if not answer.is_done:
+                    answer.abandon()
+                    cancel()
+
+            if not context.add_callback(ended):
+                ended()
+        for message in answer.messages():
+            yield message
+        if answer.failure is not None:
+            _abort(context, codes, answer.failure)
+
+    return handle
+
+
+def _let_in(server: object, context: object) -> str | None:
+    """Checks the token; gives the session that the metadata names."""
+    metadata = dict(context.invocation_metadata())
+    if server.auth:
+        scheme, _, given = metadata.get("authorization", "").partition(" ")
+        # Compared even when the scheme is wrong, so that the time says nothing.
+        is_same = _compare_digest(given.strip(" ").encode("utf-8", "replace"), server.token.encode())
+        if scheme.lower() != "bearer" or not is_same:
+            server.refused_tokens.add()
+            found = "the one given is wrong" if "authorization" in metadata else "none was given"
+            raise HttpError(
+                401, "authentication", f"Cannot authenticate: this server wants its token, and {found}"
+            )
+    return metadata.get(SESSION_HEADER)
+
+
+def _abort(context: object, codes: dict, failure: Status) -> None:
+    number = CODES[failure.code][0]
+    message = failure.detail["message"][:_MAX_MESSAGE]
+    detail = rpc_binary.encode("ErrorDetail", failure.detail)
+    if len(detail) > _MAX_DETAIL_BYTES:
+        detail = rpc_binary.encode("ErrorDetail", _shortened(failure.detail))
+    # google.rpc.Status with one google.protobuf.Any.
+    any_detail = _field(1, b"type.googleapis.com/beep.python.v1.ErrorDetail") + _field(2, detail)
+    packed = b"\x08%c" % number + _field(2, message.encode()) + _field(3, any_detail)
+    context.set_trailing_metadata((("grpc-status-details-bin", packed),))
+    context.abort(codes[number], message)
+
+
+def _field(number: int, data: bytes) -> bytes:
+    return rpc_binary.to_varint(number << 3 | 2) + rpc_binary.to_varint(len(data)) + data
+
+
+def _shortened(detail: dict) -> dict:
+    """An error without what takes room: clients refuse metadata beyond a few kilobytes."""
+    short = {name: text[:_MAX_MESSAGE] for name, text in detail.items() if name != "exception"}
+    exception = detail.get("exception")
+    if exception is not None:
+        texts = {name: exception[name][:_MAX_MESSAGE] for name in ("type", "module", "message")}
+        # The end of a traceback is what tells.
+        traceback = exception["traceback"][-2 * _MAX_MESSAGE :]
+        short["exception"] = {**texts, "bases": exception["bases"][:10], "traceback": traceback}
+    return short
+
+
+class _UnaryAnswer:
+    """See `rpc_calls.py`. The first to tell the end is heard."""
+
+    def __init__(self) -> None:
+        self.message: dict = {}
+        self.failure: Status | None = None
+        self.is_done = False
+        self._claim = allocate_lock()
+        self._done = allocate_lock()
+        self._done.acquire()
+
+    def finish(self, message: dict) -> None:
+        """The response."""
+        if self._claim.acquire(False):
+            self.message = message
+            self._end()
+
+    def fail(self, failure: Status) -> None:
+        """The error."""
+        if self._claim.acquire(False):
+            self.failure = failure
+            self._end()
+
+    def wait(self) -> None:
+        """Waits for the end."""
+        self._done.acquire()
+
+    def _end(self) -> None:
+        self.is_done = True
+        self._done.release()
+
+
+class _StreamAnswer:
+    """See `rpc_calls.py`. grpcio takes the messages as fast as the client does."""
+
+    def __init__(self, response_name: str) -> None:
+        self.failure: Status | None = None
+        self.is_done = False
+        self._response_name = response_name
+        self._queue: SimpleQueue = SimpleQueue()
+        self._kept_bytes = 0
+        self._is_abandoned = False
+        self._lock = allocate_lock()
+        self._blocked: list = []
+
+    def send(self, message: dict) -> None:
+        """Takes a message; waits while too many have not been taken."""
+        held = None
+        data = rpc_binary.encode(self._response_name, message)
+        with self._lock:
+            if self.is_done or self._is_abandoned:
+                return
+            self._put(data)
+            if self._kept_bytes > _MAX_KEPT_BYTES:
+                held = allocate_lock()
+                held.acquire()
+                self._blocked.append(held)
+        if held is not None:
+            held.acquire()
+
+    def offer(self, message: dict, may_drop: bool = False) -> bool:
+        """Takes a message without waiting; False when it was dropped."""
+        data = rpc_binary.encode(self._response_name, message)
+        with self._lock:
+            if self.is_done or (may_drop and self._kept_bytes > _MAX_KEPT_BYTES):
+                return False
+            self._put(data)
+            return True
+
+    def send_last(self, message: dict) -> None:
+        """Takes the last message."""
+        self.offer(message)
+        self.end(None)
+
+    def end(self, failure: Status | None) -> None:
+        """Ends the stream; doing it again does nothing."""
+        with self._lock:
+            if self.is_done:
+                return
+            self.is_done = True
+            self.failure = failure
+            self._queue.put(None)
+
+    fail = end
+
+    def abandon(self) -> None:
+        """The client has gone: who waits goes on, and nothing is kept any more."""
+        with self._lock:
+            self._is_abandoned = True
+            self._release_blocked()
+            self._queue.put(None)
+
+    def messages(self) -> object:
+        """What was sent, until the end."""
+        while True:
+            data = self._queue.get()
+            if data is None:
+                return
+            with self._lock:
+                self._kept_bytes -= len(data)
+                if self._kept_bytes <= _MAX_KEPT_BYTES:
+                    self._release_blocked()
+            yield data
+
+    def _put(self, data: bytes) -> None:
+        self._kept_bytes += len(data)
+        self._queue.put(data)
+
+    def _release_blocked(self) -> None:
+        for held in self._blocked:
+            held.release()
+        self._blocked = []

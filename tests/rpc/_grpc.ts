@@ -1,0 +1,27 @@
+/** What the tests of gRPC share: an environment with grpcio, made once and kept in the cache directory of the tests. */
+
+const PACKAGES = ["grpcio", "grpcio-tools", "grpcio-health-checking", "grpcio-reflection", "protobuf"];
+
+/** The interpreter of an environment with grpcio; null, with the reason on the console, when it cannot be had. */
+export async function grpcPython(): Promise<string | null> {
+  const given = Deno.env.get("BEEP_TEST_GRPC_PYTHON");
+  if (given !== undefined) return given;
+  const base = Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`;
+  const directory = `${base}/beep-python-host-tests/grpc`;
+  const python = `${directory}/bin/python`;
+  if (await succeeds(python, "-c", "import grpc_tools, grpc_health, grpc_reflection")) return python;
+  const isMade = await succeeds("python3", "-m", "venv", "--clear", directory) &&
+    await succeeds(python, "-m", "pip", "install", "-q", ...PACKAGES);
+  if (isMade) return python;
+  console.log("skipped: no environment with grpcio can be made here");
+  return null;
+}
+
+async function succeeds(command: string, ...args: string[]): Promise<boolean> {
+  try {
+    return (await new Deno.Command(command, { args, stdout: "null", stderr: "null" }).output()).success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,27 @@
+// The contract of a backend over gRPC. It needs grpcio, which an environment of the tests has; without it, it is skipped.
+
+import { ServerExitedError } from "../../core/errors.ts";
+import { startServer } from "../../servers/mod.ts";
+import { type ContractSubject, testBackendContract } from "../../testing/mod.ts";
+import { PythonHostRpc } from "../../transports/mod.ts";
+import { makeHome } from "../host/_home.ts";
+import { grpcPython } from "./_grpc.ts";
+
+const python = await grpcPython();
+
+async function start(): Promise<ContractSubject> {
+  await using stack = new AsyncDisposableStack();
+  stack.use(await makeHome());
+  const server = stack.use(await startServer({ python: python!, transport: "rpc", rpc: { grpc: true } }));
+  async function explainEnd(action: string): Promise<ServerExitedError> {
+    return new ServerExitedError(action, await server.exited);
+  }
+  const kept = stack.move();
+  return {
+    connect: () => new PythonHostRpc(server.address, { token: server.token, explainEnd, protocol: "grpc" }),
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+if (python !== null) testBackendContract({ name: "PythonHostRpc (grpc)", start });
+else Deno.test.ignore("PythonHostRpc (grpc) keeps the backend contract", () => {});
