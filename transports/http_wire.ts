@@ -50,7 +50,7 @@ export class HttpWire implements Wire {
   readonly #abort = new AbortController();
   readonly #exchanges = new Set<Promise<void>>();
   /** Cancels of calls that are on their way: one that overtook its call would find nothing to cancel. */
-  #heldCancels: OutgoingRequest[] = [];
+  #heldCancels: { readonly id: number; readonly request: OutgoingRequest }[] = [];
   #events: WireEvents | null = null;
   /** The bytes of bodies; what heads and the system add is not known here. */
   #traffic: Traffic = { bytesSent: 0, bytesReceived: 0 };
@@ -103,7 +103,7 @@ export class HttpWire implements Wire {
         return;
       }
       if (this.#lanes.session.isPosted(id)) {
-        this.#heldCancels.push(request);
+        this.#heldCancels.push({ id, request });
         return;
       }
     }
@@ -224,10 +224,14 @@ export class HttpWire implements Wire {
     }
   }
 
+  /** Sends the cancels whose calls have been taken; the head of another lane says nothing about theirs. */
   #releaseCancels(): void {
     const cancels = this.#heldCancels;
     this.#heldCancels = [];
-    for (const cancel of cancels) this.#lanes.control.add(cancel);
+    for (const cancel of cancels) {
+      if (this.#lanes.session.isPosted(cancel.id)) this.#heldCancels.push(cancel);
+      else this.#lanes.control.add(cancel.request);
+    }
   }
 
   /** What the server would say of a call that was cancelled before it came. */
