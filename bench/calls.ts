@@ -7,21 +7,12 @@
  */
 
 import { PythonHostHttp, PythonHostPipe, servers } from "@beep/python-host";
+import { startFloor } from "./floor.ts";
 import { type Case, measure, report } from "./measure.ts";
 import { chosenPython } from "./python.ts";
 
 const ROUNDS = 15;
 const COUNT = 400;
-
-/** A process of `floors/`, and the first line that it printed. */
-async function startFloor(python: string, script: string, args: string[] = []) {
-  const path = new URL(`./floors/${script}`, import.meta.url).pathname;
-  const child = new Deno.Command(python, { args: ["-I", "-S", path, ...args], stdout: "piped" }).spawn();
-  const reader = child.stdout.getReader();
-  const { value } = await reader.read();
-  await reader.cancel();
-  return { child, line: new TextDecoder().decode(value).trim() };
-}
 
 /** Measures and reports. */
 export async function benchCalls(python: string): Promise<void> {

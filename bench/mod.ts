@@ -8,6 +8,7 @@
  */
 
 import { benchCalls } from "./calls.ts";
+import { benchLarge } from "./large.ts";
 import { benchObjects } from "./objects.ts";
 import { chosenPython } from "./python.ts";
 import { benchStart } from "./start.ts";
@@ -24,5 +25,6 @@ if (Deno.build.os === "linux" && Deno.env.get(PINNED) === undefined) {
 const python = await chosenPython();
 console.log(`${python}, Deno ${Deno.version.deno}, ${Deno.build.target}`);
 await benchCalls(python);
+await benchLarge(python);
 await benchObjects(python);
 await benchStart(python);
