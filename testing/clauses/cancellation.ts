@@ -5,7 +5,12 @@
  */
 
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
-import { CallTimeoutError, PythonError, PythonHostError } from "../../core/errors.ts";
+import {
+  CallNotInterruptedError,
+  CallTimeoutError,
+  PythonError,
+  PythonHostError,
+} from "../../core/errors.ts";
 import { type Clause, type ClauseContext, QUICK_CODE, SLOW_CODE } from "../clause.ts";
 
 function clause(id: string, sentence: string, body: (context: ClauseContext) => Promise<void>): Clause {
@@ -106,7 +111,7 @@ export const CANCELLATION: readonly Clause[] = [
   {
     id: "cancel/wait",
     sentence:
-      "a sleep, a lock wait and a wait for a process are stopped in the first session, which has the main thread",
+      "a sleep, a lock wait, a queue's, an event's and a wait for a process are stopped in the first session, which has the main thread",
     marks: ["python"],
     isolated: true,
     body: async (context) => {
@@ -114,6 +119,8 @@ export const CANCELLATION: readonly Clause[] = [
         const code of [
           "import time; time.sleep(600)",
           "import threading; lock = threading.Lock(); lock.acquire(); lock.acquire()",
+          "import queue; queue.Queue().get()",
+          "import threading; threading.Event().wait()",
           "import subprocess, sys; subprocess.run([sys.executable, '-I', '-c', 'import time; time.sleep(600)'])",
         ]
       ) {
@@ -183,4 +190,55 @@ export const CANCELLATION: readonly Clause[] = [
       assertInstanceOf(error, PythonError);
     },
   ),
+  pythonClause(
+    "many",
+    "many calls at once are stopped each, however their stops fall together",
+    async ({ backend }) => {
+      await backend.initialize();
+      await Promise.all(Array.from({ length: 4 }, async (_, n) => {
+        for (let i = 0; i < 15; i++) {
+          const call = backend.evaluate("while True:\n  pass", undefined, { timeoutMs: 2 + (n + i) % 5 });
+          await assertRejects(() => call, CallTimeoutError);
+        }
+      }));
+      assertEquals(await backend.evaluate(QUICK_CODE), 2);
+    },
+  ),
+  pythonClause(
+    "bystanders",
+    "a stop never reaches a call that runs beside it on another thread",
+    async ({ backend }) => {
+      const code = "total = 0\nfor number in range(300000):\n  total += number\ntotal";
+      const bystanders = [1, 2].map(() => backend.evaluate(code, { total: 0 }, { concurrent: true }));
+      for (const concurrent of [false, true, false, true]) {
+        const call = backend.evaluate("while True:\n  pass", undefined, { timeoutMs: 10, concurrent });
+        await assertRejects(() => call, CallTimeoutError);
+      }
+      assertEquals(await Promise.all(bystanders), [44999850000, 44999850000]);
+    },
+  ),
+  {
+    id: "cancel/not-interrupted",
+    sentence:
+      "C code that holds the interpreter is given up after the grace time, and the backend is usable when it returns",
+    marks: ["python"],
+    isolated: true,
+    body: async ({ backend }) => {
+      await backend.initialize();
+      // About four seconds of C code, on any machine: first measured, then done.
+      const measure =
+        "import time\nbegun = time.perf_counter(); sum(range(10 ** 7)); time.perf_counter() - begun";
+      const seconds = await backend.evaluate<number>(measure);
+      const count = Math.round(4e7 / seconds);
+      const reason = new Error("enough");
+      const controller = new AbortController();
+      const call = backend.evaluate("sum(range(count))", { count }, { signal: controller.signal })
+        .catch((error) => error);
+      setTimeout(() => controller.abort(reason), 50);
+      const error = await call;
+      assertInstanceOf(error, CallNotInterruptedError);
+      assert(error.cause === reason, "the cause is the reason of the stop");
+      assertEquals(await backend.evaluate(QUICK_CODE), 2);
+    },
+  },
 ];
