@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "ef20a2ec125a593e26e831c1eaa1f865226a398234c0811df1e9325bfb533b88";
+export const PYTHON_SOURCES_HASH: string = "c6315498b9a71d6d0af58f1b25a4526b554f5e955124674ad5a8536cd842321b";

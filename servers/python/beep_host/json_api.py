@@ -25,14 +25,7 @@ _next_id = count(-1, -1).__next__
 _SESSION_FIELD = SESSION_HEADER.encode()
 _API_PREFIX = len(b"/api/")
 _HANDLE_PREFIX = "handle_"
-_STATUSES = {
-    "argument": 400,
-    "protocol": 400,
-    "stale-handle": 404,
-    "cancelled": 409,
-    "limit": 413,
-    "conversion": 422,
-}
+_STATUSES = {"argument": 400, "protocol": 400, "stale-handle": 404, "cancelled": 409, "limit": 413, "conversion": 422}
 
 
 class Command:

@@ -6,8 +6,7 @@ that user code made known. Whatever is malformed, at whatever depth, is a `Conve
 
 from __future__ import annotations
 
-import sys
-
+from beep_host.classes import construct, enum_member, importable, loaded_class, time_zone
 from beep_host.errors import ConversionError, HostError
 from beep_host.paths import key_path
 
@@ -267,7 +266,7 @@ class _Reader:
             raise ConversionError("Cannot make an aware datetime: its text has no offset")
         if _str(zone) == "UTC":
             return moment.astimezone(timezone.utc)
-        return moment if zone[:1] in ("+", "-") else moment.astimezone(_zone(zone))
+        return moment if zone[:1] in ("+", "-") else moment.astimezone(time_zone(zone))
 
     def _date(self, text: Any) -> Any:
         from datetime import date
@@ -308,11 +307,11 @@ class _Reader:
     def _object(self, kind: Any, fields: Any) -> Any:
         fields = _list(fields)
         if kind == "enum":
-            self.opened.append(member := _enum_member(*fields[:3], self.read(fields[3])))
+            self.opened.append(member := enum_member(*fields[:3], self.read(fields[3])))
             return member
         if kind == "namedtuple":
             module, name, names, values = fields
-            found = _class(module, name)
+            found = loaded_class(module, name)
             if getattr(found, "_fields", None) != tuple(names):
                 raise ConversionError(f"Cannot make a {name}: the class in Python has other fields")
             return self._immutable(values, lambda items: tuple.__new__(found, items))
@@ -320,12 +319,12 @@ class _Reader:
             return self._dataclass(*fields)
         if kind == "converted":
             name, arguments, keywords = fields
-            found = _importable(_str(name))
-            return self._immutable([arguments, keywords], lambda both: _construct(found, *both))
+            found = importable(_str(name))
+            return self._immutable([arguments, keywords], lambda both: construct(found, *both))
         raise ConversionError("Cannot read the value: an object is of no known kind")
 
     def _dataclass(self, module: Any, name: Any, state: Any) -> Any:
-        found = _class(module, name)
+        found = loaded_class(module, name)
         fields = getattr(found, "__dataclass_fields__", None)
         if type(fields) is not dict or type(state) is not dict or not state.keys() <= fields.keys():
             raise ConversionError(f"Cannot make a {name}: it is no dataclass with these fields")
@@ -389,71 +388,3 @@ def _hashable(value: Any) -> Any:
             f"Cannot use a {type(value).__name__} as a key or member: {error!s:.200}"
         ) from error
     return value
-
-
-def _zone(name: str) -> Any:
-    try:
-        from zoneinfo import ZoneInfo
-
-        return ZoneInfo(name)
-    except Exception as error:
-        raise ConversionError(
-            f'Cannot find time zone "{name:.80}" in Python',
-            hint="Where the system has no time zone data, install tzdata in the server's environment.",
-        ) from error
-
-
-def _class(module: Any, name: Any) -> Any:
-    from beep_host.images import find_class
-
-    found = find_class(_str(module), _str(name))
-    if found is None:
-        raise ConversionError(
-            f'Cannot find class "{name:.80}" in module "{module:.80}", which has to be loaded'
-        )
-    return found
-
-
-def _enum_member(module: Any, name: Any, member: Any, value: Any) -> Any:
-    found = _class(module, name)
-    enum = sys.modules.get("enum")
-    if enum is None or not issubclass(found, enum.Enum):
-        raise ConversionError(f"Cannot make a member of {name}: it is no Enum")
-    if type(member) is str and member in found.__members__:
-        return found.__members__[member]
-    return found(value)
-
-
-def _importable(name: str) -> Any:
-    from importlib import import_module
-
-    module, _, rest = name.rpartition(".")
-    found: Any = None
-    tail: list[str] = [rest]
-    while module:
-        try:
-            found = import_module(module)
-            break
-        except ImportError:
-            module, _, rest = module.rpartition(".")
-            tail.insert(0, rest)
-    if not module:
-        import builtins
-
-        found = builtins
-    for part in tail:
-        found = getattr(found, part, None)
-    if not isinstance(found, type):
-        raise ConversionError(f'Cannot find class "{name:.80}"')
-    return found
-
-
-def _construct(found: type, arguments: Any, keywords: Any) -> Any:
-    if type(arguments) is not list or type(keywords) is not dict:
-        raise ConversionError(f"Cannot make a {found.__name__}: its arguments are not a list and an object")
-    try:
-        return found(*arguments, **keywords)
-    except Exception as error:
-        raise ConversionError(
-            f"Cannot make a {found.__name__}: {type(error).__name__}: {error!s:.200}"
-        ) from error
