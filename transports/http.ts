@@ -5,13 +5,13 @@
  * @module
  */
 
-import { checkUrlEndpoint, DEFAULT_HTTP_URL, portOf } from "../core/endpoint.ts";
+import { checkUrlEndpoint, DEFAULT_HTTP_URL } from "../core/endpoint.ts";
 import { ConnectError } from "../core/errors.ts";
 import { DEFAULT_MAX_FRAME_BYTES } from "../core/frames.ts";
 import { PythonHostClient } from "./client.ts";
 import type { ClientOptions } from "./client_options.ts";
-import { type HttpTarget, HttpWire } from "./http_wire.ts";
-import { findEntry } from "./run_directory.ts";
+import { HttpWire } from "./http_wire.ts";
+import { locateUrl } from "./locate_url.ts";
 import { checkClientTls, type ClientTls } from "./tls.ts";
 import type { Wire } from "./wire.ts";
 
@@ -20,8 +20,6 @@ export interface PythonHostHttpOptions extends ClientOptions {
   /** For an `https:` URL: whom to trust beside the authorities of the system, and what to show. */
   tls?: ClientTls | undefined;
 }
-
-const LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
 
 /**
  * A backend that reaches its server by HTTP.
@@ -68,43 +66,6 @@ export class PythonHostHttp extends PythonHostClient {
 
   /** Makes a pool of connections. */
   protected override createWire(): Wire {
-    return new HttpWire(() => locate(this.#url, this.#token), this.#maxFrameBytes, this.#tls);
+    return new HttpWire(() => locateUrl("http", this.#url, this.#token), this.#maxFrameBytes, this.#tls);
   }
-}
-
-/** Finds the address and the token. With a token, or for another machine, there is no look-up. */
-async function locate(url: URL, token: string | undefined): Promise<HttpTarget> {
-  const endpoint = url.origin;
-  const isLookedUp = token === undefined && LOOPBACK_HOSTS.includes(url.hostname);
-  const entry = isLookedUp ? await findEntry("http", portOf(url)) : null;
-  if (isLookedUp && entry === null && url.protocol === "http:") {
-    // Whoever else listens there, of whatever user, would be given the code and could answer anything.
-    throw new ConnectError(
-      `Cannot connect to "${endpoint}": no server of yours is entered for port ${portOf(url)}`,
-      {
-        hint:
-          `Start one (\`start http --port ${
-            portOf(url)
-          }\`), or pass the token of the one that is meant; \`token: ""\` ` +
-          "if it wants none.",
-      },
-    );
-  }
-  const spoken = entry === null ? url.protocol : new URL(entry.address).protocol;
-  if (spoken !== url.protocol) {
-    throw new ConnectError(`Cannot connect to "${endpoint}": its server speaks ${spoken.slice(0, -1)}`, {
-      hint: `Use "${entry!.endpoint}".`,
-    });
-  }
-  const known = token ?? entry?.token ?? "";
-  return {
-    endpoint,
-    // By TLS the name proves who it is, so it is kept; without, only the address that the server has written down does.
-    address: url.protocol === "https:" ? endpoint : entry?.address ?? endpoint,
-    token: known,
-    hasToken: known !== "",
-    nextStep: entry === null
-      ? `Start a server there: \`start http --port ${portOf(url)}\`.`
-      : `Its server, process ${entry.pid}, has ended: start it again.`,
-  };
 }

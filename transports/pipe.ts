@@ -5,12 +5,13 @@
  */
 
 import { checkPipeEndpoint, checkSocketPath, DEFAULT_PIPE_NAME, isPipeName } from "../core/endpoint.ts";
-import { ConnectError, PermissionNeededError } from "../core/errors.ts";
+import { ConnectError } from "../core/errors.ts";
 import { DEFAULT_MAX_FRAME_BYTES } from "../core/frames.ts";
 import { PythonHostClient } from "./client.ts";
 import type { ClientOptions } from "./client_options.ts";
 import type { ByteStream } from "./frame_stream.ts";
 import { type PipeTarget, PipeWire } from "./pipe_wire.ts";
+import { requirePermissions } from "./permissions.ts";
 import { checkOwnSocket, findEntry, findEntryByAddress, runDirectoryPath } from "./run_directory.ts";
 import type { Wire } from "./wire.ts";
 
@@ -70,10 +71,13 @@ async function locate(endpoint: string, token: string | undefined): Promise<Pipe
       connect: () => connect(endpoint, endpoint, "start a server that listens there"),
     };
   }
+  const directory = runDirectoryPath();
+  // Where it listens unless that is too long for a socket; then its entry tells, and connecting asks for the rest.
+  if (Deno.build.os !== "windows") requireSocket(`${directory}/${endpoint}.sock`, directory);
   const entry = await findEntry("pipe", endpoint);
   if (entry === null) {
     throw new ConnectError(
-      `Cannot connect to pipe "${endpoint}": no server of that name is entered in "${runDirectoryPath()}"`,
+      `Cannot connect to pipe "${endpoint}": no server of that name is entered in "${directory}"`,
       {
         hint: `Start one (\`start pipe --name ${endpoint}\`), or pass the path of its socket and its token.`,
       },
@@ -89,10 +93,10 @@ async function connect(address: string, endpoint: string, nextStep: string): Pro
     return await connectNamedPipe(address);
   }
   const path = checkSocketPath(address);
+  requireSocket(path, path);
   try {
     return await connectSocket(path);
   } catch (cause) {
-    if (cause instanceof Deno.errors.NotCapable) throw await permissionNeeded(path, cause);
     throw new ConnectError(`Cannot connect to pipe "${endpoint}": nobody listens at socket "${path}"`, {
       cause,
       hint: `Most likely ${nextStep}.`,
@@ -116,14 +120,17 @@ async function connectSocket(path: string): Promise<Deno.UnixConn> {
   }
 }
 
-/** Lists every flag that a socket needs and that is missing, not only the first. */
-async function permissionNeeded(path: string, cause: Error): Promise<PermissionNeededError> {
-  const flags: string[] = [];
-  for (const name of ["read", "write"] as const) {
-    const { state } = await Deno.permissions.query({ name, path });
-    if (state !== "granted") flags.push(`--allow-${name}=${path}`);
-  }
-  const { state } = await Deno.permissions.query({ name: "net", host: `unix:${path}` });
-  if (state !== "granted" || flags.length === 0) flags.push("--allow-net");
-  return new PermissionNeededError("connect to the pipe", flags, { cause });
+/** Names every flag that a socket needs and that is missing, before anything is begun. */
+function requireSocket(path: string, directory: string): void {
+  if (!path.startsWith("/")) return; // a named pipe, which Deno opens only with all permissions
+  const rights = (name: "read" | "write"): string[] => {
+    // Of the socket alone, or of the directory that it is in.
+    const isGranted = Deno.permissions.querySync({ name, path }).state === "granted";
+    return isGranted ? [] : [directory];
+  };
+  requirePermissions("connect to the pipe", {
+    read: rights("read"),
+    write: rights("write"),
+    net: [`unix:${path}`],
+  });
 }

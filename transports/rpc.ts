@@ -4,15 +4,14 @@
  * @module
  */
 
-import { checkUrlEndpoint, DEFAULT_RPC_URL, portOf } from "../core/endpoint.ts";
+import { checkUrlEndpoint, DEFAULT_RPC_URL } from "../core/endpoint.ts";
 import { ConnectError, PythonHostError } from "../core/errors.ts";
 import { DEFAULT_MAX_FRAME_BYTES } from "../core/frames.ts";
 import { PythonHostClient } from "./client.ts";
 import type { ClientOptions } from "./client_options.ts";
-import type { HttpTarget } from "./http_wire.ts";
+import { locateUrl } from "./locate_url.ts";
 import type { RpcProtocol } from "./rpc_link.ts";
 import { RpcWire } from "./rpc_wire.ts";
-import { findEntry } from "./run_directory.ts";
 import { checkClientTls, type ClientTls } from "./tls.ts";
 import type { Wire } from "./wire.ts";
 
@@ -28,8 +27,6 @@ export interface PythonHostRpcOptions extends ClientOptions {
   /** For an `https:` URL: whom to trust beside the authorities of the system, and what to show. */
   tls?: ClientTls | undefined;
 }
-
-const LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
 
 /**
  * A backend that reaches its server by RPC. It keeps one stream open for its session, which ends with it.
@@ -77,25 +74,6 @@ export class PythonHostRpc extends PythonHostClient {
   /** Makes a client of the schema. */
   protected override createWire(): Wire {
     const { protocol = "connect", maxFrameBytes = DEFAULT_MAX_FRAME_BYTES, tls = {}, token } = this.#options;
-    return new RpcWire(() => locate(this.#url, token), { protocol, maxFrameBytes, tls });
+    return new RpcWire(() => locateUrl("rpc", this.#url, token), { protocol, maxFrameBytes, tls });
   }
-}
-
-/** Finds the address and the token. With a token, or for another machine, there is no look-up. */
-async function locate(url: URL, token: string | undefined): Promise<HttpTarget> {
-  const endpoint = url.origin;
-  const entry = token === undefined && LOOPBACK_HOSTS.includes(url.hostname)
-    ? await findEntry("rpc", portOf(url))
-    : null;
-  const known = token ?? entry?.token ?? "";
-  return {
-    endpoint,
-    // By TLS the name proves who it is, so it is kept; without, only the address that the server has written down does.
-    address: url.protocol === "https:" ? endpoint : entry?.address ?? endpoint,
-    token: known,
-    hasToken: known !== "",
-    nextStep: entry === null
-      ? `Start a server there: \`start rpc --port ${portOf(url)}\`.`
-      : `Its server, process ${entry.pid}, has ended: start it again.`,
-  };
 }

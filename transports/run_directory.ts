@@ -11,15 +11,18 @@ import { entryFileName, parseRunEntry, runDirectory, type RunEntry } from "../co
 
 /** The directory of entries, as the environment names it. Needs `--allow-env` for the variables that it depends on. */
 export function runDirectoryPath(): string {
-  try {
-    return runDirectory({ os: Deno.build.os, get: (name) => Deno.env.get(name) });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotCapable)) throw error;
-    throw new PermissionNeededError("look up the server", ["--allow-env"], {
-      cause: error,
-      hint: "Or pass the server's address and token, for which no look-up is needed.",
-    });
+  return runDirectory({ os: Deno.build.os, get: readVariable });
+}
+
+/** Reads a variable; one that may not be read is told, and never asked for by a prompt. */
+function readVariable(variable: string): string | undefined {
+  if (Deno.permissions.querySync({ name: "env", variable }).state === "granted") {
+    return Deno.env.get(variable);
   }
+  throw new PermissionNeededError("look up the server", ["--allow-env"], {
+    hint:
+      "Run deno with: --allow-env, or pass the server's address and token, for which no look-up is needed",
+  });
 }
 
 /**

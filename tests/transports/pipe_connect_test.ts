@@ -199,7 +199,7 @@ Deno.test({
   fn: async () => {
     await using byPath = new PythonHostPipe("/tmp/s", { token: TOKEN });
     const error = await assertRejects(() => byPath.initialize(), PermissionNeededError);
-    assertEquals(error.flags, ["--allow-read=/tmp/s", "--allow-write=/tmp/s", "--allow-net"]);
+    assertEquals(error.flags, ["--allow-read=/tmp/s", "--allow-write=/tmp/s", "--allow-net=unix:/tmp/s"]);
     await using byName = new PythonHostPipe("test-pipe");
     assertEquals((await assertRejects(() => byName.initialize(), PermissionNeededError)).flags, [
       "--allow-env",

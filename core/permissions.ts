@@ -1,0 +1,62 @@
+/**
+ * Names every Deno flag that is missing for something, at once and before anything is begun.
+ *
+ * Pure: who asks gives the look at the permissions.
+ *
+ * @module
+ */
+
+import { PermissionNeededError } from "./errors.ts";
+
+/** What a step needs; each item as it stands behind the flag's `=`. */
+export interface NeededPermissions {
+  /** Programs to run; `*` stands for any. */
+  readonly run?: readonly string[] | undefined;
+  /** Paths to read. */
+  readonly read?: readonly string[] | undefined;
+  /** Paths to write. */
+  readonly write?: readonly string[] | undefined;
+  /** Hosts with or without port, `unix:<path>`, or `*` for any. */
+  readonly net?: readonly string[] | undefined;
+  /** Variables to read. */
+  readonly env?: readonly string[] | undefined;
+}
+
+/** One permission, as it is asked for; without a value it is that for everything. */
+export type PermissionQuestion =
+  | { readonly name: "run"; readonly command?: string }
+  | { readonly name: "read" | "write"; readonly path?: string }
+  | { readonly name: "net"; readonly host?: string }
+  | { readonly name: "env"; readonly variable?: string };
+
+/** Says whether a permission is granted, without a prompt: what `querySync` of Deno's permissions does. */
+export type QueryPermission = (question: PermissionQuestion) => { readonly state: string };
+
+/** Throws one `PermissionNeededError` that lists all flags that are missing for `action`. */
+export function requirePermissions(action: string, needed: NeededPermissions, query: QueryPermission): void {
+  const flags: string[] = [];
+  for (const name of ["run", "read", "write", "net", "env"] as const) {
+    const missing = (needed[name] ?? []).filter((value) =>
+      query(questionOf(name, value)).state !== "granted"
+    );
+    if (missing.length === 0) continue;
+    flags.push(missing.includes(ANY) ? `--allow-${name}` : `--allow-${name}=${missing.join(",")}`);
+  }
+  if (flags.length > 0) throw new PermissionNeededError(action, flags);
+}
+
+const ANY = "*";
+
+function questionOf(name: keyof NeededPermissions, value: string): PermissionQuestion {
+  if (value === ANY) return { name };
+  switch (name) {
+    case "run":
+      return { name, command: value };
+    case "net":
+      return { name, host: value };
+    case "env":
+      return { name, variable: value };
+    default:
+      return { name, path: value };
+  }
+}
