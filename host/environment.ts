@@ -7,7 +7,9 @@
 import { EnvironmentError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { type EnsureOptions, RuntimeManager, VenvManager } from "../infrastructure/mod.ts";
+import { ensurePythonnet, PYTHONNET } from "./dotnet.ts";
 import type { PythonHostOptions } from "./options.ts";
+import { GRPC_PACKAGES } from "./transports.ts";
 
 /** The environment that a host runs in. */
 export interface HostEnvironment {
@@ -26,14 +28,26 @@ export function makeEnvironments(logger?: Logger): VenvManager {
 
 /** Finds or makes the environment that the options ask for. */
 export async function resolveEnvironment(options: PythonHostOptions): Promise<HostEnvironment> {
-  const { environment, python, download, packages, signal, onProgress, logger } = options;
+  const { environment, python, download, rpc, signal, onProgress, logger } = options;
   if (typeof environment === "object") return await existingVenv(environment.path, options);
+  const packages = rpc?.grpc === true ? [...options.packages ?? [], ...GRPC_PACKAGES] : options.packages;
   const managers = makeEnvironments(logger);
+  const dotnet = options.dotnet !== undefined;
+  if (dotnet && environment !== undefined && (packages ?? []).length === 0) {
+    const { name } = await managers.ensure({
+      name: environment,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    await ensurePythonnet(managers, name, signal);
+    return await managers.ensure({ name });
+  }
   const wanted: EnsureOptions = {
     ...(environment === undefined ? {} : { name: environment }),
     ...(python === undefined ? {} : { python }),
     ...(download === undefined ? {} : { download }),
-    ...(packages === undefined || packages.length === 0 ? {} : { packages }),
+    ...(!dotnet && (packages === undefined || packages.length === 0)
+      ? {}
+      : { packages: [...packages ?? [], ...(dotnet ? [PYTHONNET] : [])] }),
     ...(signal === undefined ? {} : { signal }),
     ...(onProgress === undefined ? {} : { onProgress }),
   };

@@ -16,6 +16,7 @@ import {
 } from "../servers/mod.ts";
 import { capabilitiesOf, type HostCapability, type InfrastructureOption } from "./api_capabilities.ts";
 import { NotFoundError } from "./api_errors.ts";
+import { type DotnetOptions, ensurePythonnet, prepareDotnet } from "./dotnet.ts";
 import { ExposedFunctions } from "./expose.ts";
 import { openPrivateApi } from "./private_api.ts";
 
@@ -43,6 +44,8 @@ export interface HostServerOptions extends Omit<ServerOptions, "python" | "hostA
   readonly environment: string;
   /** What Python may ask of this host. @default {true} */
   readonly infrastructure?: InfrastructureOption | undefined;
+  /** .NET in Python, by Python.NET, which is installed into the environment. */
+  readonly dotnet?: DotnetOptions | undefined;
 }
 
 /** What a host's servers are made with. */
@@ -105,7 +108,8 @@ export class HostServers implements AsyncDisposable {
 
   /** Starts a server in an environment, which cannot be removed while it runs. */
   async start(options: HostServerOptions): Promise<HostServer> {
-    const { environment: name, infrastructure, ...rest } = options;
+    const { environment: name, infrastructure, dotnet, ...rest } = options;
+    if (dotnet !== undefined) await ensurePythonnet(this.#environments, name, rest.signal);
     const { environment } = await this.#environments.status(name);
     if (environment === undefined) {
       throw new EnvironmentError(`Cannot start a server in environment "${name}": it is not there`, {
@@ -115,8 +119,10 @@ export class HostServers implements AsyncDisposable {
     }
     await using undo = new AsyncDisposableStack();
     const lease = undo.use(await this.#environments.lease(environment));
+    const { python } = environment;
+    const prepared = dotnet === undefined ? {} : await prepareDotnet(dotnet, python, rest);
     const hostApi = await this.access(infrastructure, rest.host);
-    const server = await startServer({ logger: this.#logger, ...rest, python: environment.python, hostApi });
+    const server = await startServer({ logger: this.#logger, ...rest, ...prepared, python, hostApi });
     if (this.#closed !== undefined) {
       await server.close();
       throw new PythonHostError("closed", "Cannot start a server: the host has been closed");

@@ -9,9 +9,10 @@ import type { CallCounters } from "../core/call_counters.ts";
 import { PythonHostError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { ProgressListener } from "../infrastructure/mod.ts";
-import type { ListenOptions, ServerLimits, ServerOptions } from "../servers/mod.ts";
+import type { ListenOptions, RpcServerOptions, ServerLimits, ServerOptions } from "../servers/mod.ts";
 import type { CallTracer, ExplainEnd } from "../transports/mod.ts";
 import type { InfrastructureOption } from "./api_capabilities.ts";
+import type { DotnetOptions } from "./dotnet.ts";
 import type { RestartOptions } from "./restart.ts";
 
 /** Where a backend finds the server that its host has started. */
@@ -48,7 +49,7 @@ export interface HostTransport {
   connect(endpoint: HostEndpoint): PythonHostBackend;
   /** What the server is started with. */
   readonly serverArguments?:
-    | Pick<ServerOptions, "transport" | "name" | "port" | keyof ListenOptions>
+    | Pick<ServerOptions, "transport" | "name" | "port" | "rpc" | keyof ListenOptions>
     | undefined;
 }
 
@@ -75,7 +76,9 @@ export interface PythonHostOptions {
   /** Names of this program's variables to pass on besides the harmless ones; a trailing `*` stands for any ending. */
   readonly inheritEnv?: readonly string[] | undefined;
   /** How host and server talk. @default {"pipe"; on Windows "http"} */
-  readonly transport?: "pipe" | "http" | HostTransport | undefined;
+  readonly transport?: "pipe" | "http" | "rpc" | HostTransport | undefined;
+  /** For transport `"rpc"`: with `{ grpc: true }` host and server speak gRPC, whose packages are installed for it. */
+  readonly rpc?: RpcServerOptions | undefined;
   /** How long the server may take until it is ready, in milliseconds. @default {30000} */
   readonly startTimeoutMs?: number | undefined;
   /** Bounds that the server keeps. */
@@ -88,6 +91,11 @@ export interface PythonHostOptions {
    * @default {true for loopback and private sockets, else false}
    */
   readonly infrastructure?: InfrastructureOption | undefined;
+  /**
+   * .NET in Python, by Python.NET: it is installed into the environment (never into one that was given by its path), the
+   * assemblies are put where it finds them, and a runtime that does not work is told at the start.
+   */
+  readonly dotnet?: DotnetOptions | undefined;
   /**
    * Starts another server when this one ends by itself: `true`, or how. What lived in the server is gone then; calls that
    * were under way reject with `ServerExitedError`, and handles and sessions of before with `StaleHandleError`. A call made

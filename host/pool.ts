@@ -13,6 +13,7 @@ import type { CallOptions, KeywordArguments, PythonHostBackend } from "../core/b
 import { CallCounters } from "../core/call_counters.ts";
 import { ConnectionClosedError, PythonHostError } from "../core/errors.ts";
 import { type Logger, SILENT_LOGGER } from "../core/logger.ts";
+import { withDotnet } from "./dotnet.ts";
 import { type HostEnvironment, resolveEnvironment } from "./environment.ts";
 import type { Generation } from "./generation.ts";
 import { LentBackend } from "./lent_backend.ts";
@@ -87,7 +88,7 @@ export class PythonHostPool implements AsyncDisposable {
     checkPoolOptions(options);
     options.signal?.throwIfAborted();
     const environment = await resolveEnvironment(options);
-    const pool = new PythonHostPool(environment, options);
+    const pool = new PythonHostPool(environment, await withDotnet(options, environment.python));
     await pool.#startWorkers(options.size ?? navigator.hardwareConcurrency);
     return pool;
   }
@@ -209,7 +210,7 @@ export class PythonHostPool implements AsyncDisposable {
   async #startWorker(signal: AbortSignal): Promise<void> {
     const setup = {
       python: this.environment.python,
-      transport: resolveTransport(this.#options.transport),
+      transport: resolveTransport(this.#options.transport, this.#options.rpc),
       options: this.#options,
       counters: this.#counters,
     };

@@ -27,6 +27,7 @@ import { SILENT_LOGGER } from "../core/logger.ts";
 import type { PythonServer } from "../servers/mod.ts";
 import type { VenvManager } from "../infrastructure/mod.ts";
 import { type HostEnvironment, makeEnvironments, resolveEnvironment } from "./environment.ts";
+import { withDotnet } from "./dotnet.ts";
 import { ExposedFunctions, type HostFunctions } from "./expose.ts";
 import { HostServers } from "./host_servers.ts";
 import { staleError } from "./generation.ts";
@@ -90,11 +91,12 @@ export class PythonHost implements PythonHostBackend {
    * @throws {ServerStartError} when the server does not become ready.
    * @throws {PermissionNeededError} naming the missing flags.
    */
-  static async start(options: PythonHostOptions = {}): Promise<PythonHost> {
-    options.signal?.throwIfAborted();
-    const transport = resolveTransport(options.transport);
-    const replaces = replacesUninterruptible(options.uninterruptible);
-    const environment = await resolveEnvironment(options);
+  static async start(given: PythonHostOptions = {}): Promise<PythonHost> {
+    given.signal?.throwIfAborted();
+    const transport = resolveTransport(given.transport, given.rpc);
+    const replaces = replacesUninterruptible(given.uninterruptible);
+    const environment = await resolveEnvironment(given);
+    const options = await withDotnet(given, environment.python);
     const counters = new CallCounters();
     const { logger } = options;
     const environments = makeEnvironments(logger);
