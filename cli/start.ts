@@ -1,5 +1,5 @@
 /**
- * `start http|pipe`: serves in the foreground until it is told to end.
+ * `start http|pipe|rpc`: serves in the foreground until it is told to end.
  *
  * The endpoint is the one line on stdout, so that a script can read it; all else goes to stderr.
  *
@@ -7,9 +7,9 @@
  */
 
 import type { Command } from "npm:commander@^15.1.0";
-import { ServerExitedError } from "../core/errors.ts";
+import { PythonHostError, ServerExitedError } from "../core/errors.ts";
 import { resolveEnvironment } from "../host/environment.ts";
-import { type PythonServer, startServer } from "../servers/mod.ts";
+import { type PythonServer, type RpcServerOptions, startServer } from "../servers/mod.ts";
 import { addListenFlags, type ListenFlags, listenOptions } from "./listen_flags.ts";
 import { addressFor, type CliTransport, parsePort, TRANSPORTS } from "./verb.ts";
 
@@ -20,6 +20,8 @@ interface StartFlags extends ListenFlags {
   readonly port?: number;
   readonly name?: string;
   readonly venv?: string;
+  readonly grpc?: true;
+  readonly connectPort?: number;
 }
 
 /** Adds the verb. */
@@ -27,8 +29,14 @@ export function addStartVerb(program: Command, report: (exitCode: number) => voi
   const command = program.command("start")
     .description("Start a server and serve in the foreground; Ctrl-C ends it.")
     .addArgument(program.createArgument("<transport>", "kind of wire").choices(TRANSPORTS))
-    .option("--port <number>", "port of HTTP; 0 lets the system choose (default: 5678)", parsePort)
+    .option(
+      "--port <number>",
+      "port of HTTP or RPC; 0 lets the system choose (default: 5678, 50051)",
+      parsePort,
+    )
     .option("--name <name>", "name or path of the pipe (default: beep-python-pipe)")
+    .option("--grpc", "serve gRPC on the port of RPC, and Connect beside it")
+    .option("--connect-port <number>", "port of Connect beside gRPC (default: one that is free)", parsePort)
     .option("--venv <name>", "environment to serve from; made when it is not there", "admin");
   addListenFlags(command)
     .action(async (transport: CliTransport, flags: StartFlags) => report(await start(transport, flags)));
@@ -36,11 +44,13 @@ export function addStartVerb(program: Command, report: (exitCode: number) => voi
 
 async function start(transport: CliTransport, flags: StartFlags): Promise<number> {
   const address = addressFor(transport, flags);
+  const rpc = rpcOptions(transport, flags);
   using signals = new EndSignals();
   let server: PythonServer;
   try {
     const environment = await resolveEnvironment({
       environment: flags.venv,
+      rpc,
       signal: signals.first,
       onProgress: ({ stage, subject, message }) => console.error(message ?? `${stage}: ${subject}`),
     });
@@ -48,6 +58,7 @@ async function start(transport: CliTransport, flags: StartFlags): Promise<number
       ...address,
       transport,
       ...listenOptions(flags),
+      rpc,
       python: environment.python,
       signal: signals.first,
       onStdout: writeError,
@@ -60,12 +71,32 @@ async function start(transport: CliTransport, flags: StartFlags): Promise<number
   await using _server = server;
   console.log(server.endpoint);
   console.error(`Python ${server.info.pythonVersion} serves there, process ${server.pid}. Ctrl-C ends it.`);
+  if (server.info.connectAddress !== undefined) {
+    console.error(`It speaks gRPC; Connect is at ${server.info.connectAddress}.`);
+  }
   if (!flags.auth) console.error("There is no token: whoever reaches it runs code as you.");
   server.ref();
   const facts = await Promise.race([server.exited, signals.received]);
   // Ended by a signal to this program, or in order by `stop`.
   if (facts === "signal" || facts.code === 0) return 0;
   throw new ServerExitedError("go on serving", facts);
+}
+
+/** What the flags say about RPC; they fit no other transport. */
+function rpcOptions(
+  transport: CliTransport,
+  { grpc, connectPort }: StartFlags,
+): RpcServerOptions | undefined {
+  if (grpc === undefined && connectPort === undefined) return undefined;
+  const flag = grpc === undefined ? "--connect-port" : "--grpc";
+  if (transport !== "rpc") throw new PythonHostError("argument", `Cannot use ${flag}: it is for rpc`);
+  if (grpc === undefined) {
+    throw new PythonHostError(
+      "argument",
+      "Cannot use --connect-port: without --grpc, Connect has the --port",
+    );
+  }
+  return { grpc, connectPort };
 }
 
 /** Collects the signals that end the program: the first asks, the second insists. */

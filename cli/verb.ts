@@ -5,20 +5,20 @@
  */
 
 import type { Command } from "npm:commander@^15.1.0";
-import { DEFAULT_HTTP_URL, DEFAULT_PIPE_NAME, portOf } from "../core/endpoint.ts";
+import { DEFAULT_HTTP_URL, DEFAULT_PIPE_NAME, DEFAULT_RPC_URL, portOf } from "../core/endpoint.ts";
 import { PythonHostError } from "../core/errors.ts";
 
 /** Adds a verb to the program; `report` takes the exit code. */
 export type AddVerb = (program: Command, report: (exitCode: number) => void) => void;
 
 /** The transports that the host program can serve. */
-export const TRANSPORTS = ["http", "pipe"] as const;
+export const TRANSPORTS = ["http", "pipe", "rpc"] as const;
 /** See {@linkcode TRANSPORTS}. */
 export type CliTransport = typeof TRANSPORTS[number];
 
 /** How a server is named on the command line. */
 export interface ServerAddress {
-  /** The port of an HTTP server. */
+  /** The port of an HTTP or RPC server. */
   readonly port?: number;
   /** The name or path of a pipe server. */
   readonly name?: string;
@@ -33,9 +33,13 @@ export function addressFor(transport: CliTransport, { port, name }: ServerAddres
     return { name: name ?? DEFAULT_PIPE_NAME };
   }
   if (name !== undefined) {
-    throw new PythonHostError("argument", `Cannot use --name ${name}: HTTP has a --port`);
+    throw new PythonHostError(
+      "argument",
+      `Cannot use --name ${name}: ${transport.toUpperCase()} has a --port`,
+    );
   }
-  return { port: port ?? portOf(new URL(DEFAULT_HTTP_URL)) };
+  const endpoint = transport === "http" ? DEFAULT_HTTP_URL : DEFAULT_RPC_URL;
+  return { port: port ?? portOf(new URL(endpoint)) };
 }
 
 /** Reads a port from the command line. */

@@ -9,12 +9,14 @@ import { PythonHostError } from "../core/errors.ts";
 import type { ClientOptions } from "../transports/client_options.ts";
 import { PythonHostHttp } from "../transports/http.ts";
 import { PythonHostPipe } from "../transports/pipe.ts";
-import type { ServerTransport } from "../servers/mod.ts";
+import { PythonHostRpc } from "../transports/rpc.ts";
+import type { RpcServerOptions, ServerTransport } from "../servers/mod.ts";
 import type { HostEndpoint, HostTransport } from "./options.ts";
 
 const BACKENDS: Readonly<Record<string, (address: string, options: ClientOptions) => PythonHostBackend>> = {
   pipe: (address, options) => new PythonHostPipe(address, options),
   http: (address, options) => new PythonHostHttp(address, options),
+  rpc: (address, options) => new PythonHostRpc(address, options),
 };
 
 /** Makes a backend for a server of which no more is known than where it listens and its token. */
@@ -32,8 +34,23 @@ function known(transport: string): (address: string, options: ClientOptions) => 
   );
 }
 
+/** What gRPC needs in the server's environment. */
+export const GRPC_PACKAGES: readonly string[] = [
+  "grpcio",
+  "grpcio-health-checking",
+  "grpcio-reflection",
+  "protobuf",
+];
+
 /** Gives the transport that is meant by a name, by an object, or by nothing. */
-export function resolveTransport(given: string | HostTransport | undefined): HostTransport {
+export function resolveTransport(
+  given: string | HostTransport | undefined,
+  rpc?: RpcServerOptions,
+): HostTransport {
+  if (rpc !== undefined && given !== "rpc") {
+    throw new PythonHostError("argument", 'Cannot use option "rpc": it is for transport "rpc"');
+  }
+  if (rpc?.grpc === true) return grpcTransport(rpc);
   if (typeof given === "object") return given;
   // Deno opens named pipes of Windows only with all permissions.
   const name = given ?? (Deno.build.os === "windows" ? "http" : "pipe");
@@ -42,6 +59,15 @@ export function resolveTransport(given: string | HostTransport | undefined): Hos
     name,
     connect: (endpoint) => make(endpoint.address, clientOptions(endpoint)),
     serverArguments: { transport: name as ServerTransport },
+  };
+}
+
+function grpcTransport(rpc: RpcServerOptions): HostTransport {
+  return {
+    name: "rpc",
+    connect: (endpoint) =>
+      new PythonHostRpc(endpoint.address, { ...clientOptions(endpoint), protocol: "grpc" }),
+    serverArguments: { transport: "rpc", rpc },
   };
 }
 
