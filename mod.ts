@@ -20,6 +20,20 @@
 
 // Start here
 export { LentBackend, PythonHost, PythonHostPool } from "./host/mod.ts";
+export { createHostApi, ExposedFunctions, HOST_CAPABILITIES, HostServers } from "./host/mod.ts";
+export type {
+  ApiHost,
+  AskingCall,
+  DotnetOptions,
+  HostApi,
+  HostApiOptions,
+  HostCapability,
+  HostFunctions,
+  HostServer,
+  HostServerOptions,
+  HostServersOptions,
+  InfrastructureOption,
+} from "./host/mod.ts";
 export type {
   HostStatistics,
   PoolCloseOptions,

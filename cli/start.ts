@@ -8,7 +8,8 @@
 
 import type { Command } from "npm:commander@^15.1.0";
 import { PythonHostError, ServerExitedError } from "../core/errors.ts";
-import { resolveEnvironment } from "../host/environment.ts";
+import { makeEnvironments, resolveEnvironment } from "../host/environment.ts";
+import { HostServers } from "../host/host_servers.ts";
 import { type PythonServer, type RpcServerOptions, startServer } from "../servers/mod.ts";
 import { addListenFlags, type ListenFlags, listenOptions } from "./listen_flags.ts";
 import { addressFor, type CliTransport, parsePort, TRANSPORTS } from "./verb.ts";
@@ -46,6 +47,9 @@ async function start(transport: CliTransport, flags: StartFlags): Promise<number
   const address = addressFor(transport, flags);
   const rpc = rpcOptions(transport, flags);
   using signals = new EndSignals();
+  const listen = listenOptions(flags);
+  // What clients' code asks of Infrastructure is done here; servers that it starts end with this program.
+  await using hosted = new HostServers({ environments: makeEnvironments() });
   let server: PythonServer;
   try {
     const environment = await resolveEnvironment({
@@ -57,10 +61,11 @@ async function start(transport: CliTransport, flags: StartFlags): Promise<number
     server = await startServer({
       ...address,
       transport,
-      ...listenOptions(flags),
+      ...listen,
       rpc,
       python: environment.python,
       signal: signals.first,
+      hostApi: await hosted.access(undefined, listen.host),
       onStdout: writeError,
       onStderr: writeError,
     });

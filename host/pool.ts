@@ -14,7 +14,8 @@ import { CallCounters } from "../core/call_counters.ts";
 import { ConnectionClosedError, PythonHostError } from "../core/errors.ts";
 import { type Logger, SILENT_LOGGER } from "../core/logger.ts";
 import { withDotnet } from "./dotnet.ts";
-import { type HostEnvironment, resolveEnvironment } from "./environment.ts";
+import { type HostEnvironment, makeEnvironments, resolveEnvironment } from "./environment.ts";
+import { HostServers } from "./host_servers.ts";
 import type { Generation } from "./generation.ts";
 import { LentBackend } from "./lent_backend.ts";
 import { mapItems, type PoolItems } from "./pool_map.ts";
@@ -63,6 +64,8 @@ export class PythonHostPool implements AsyncDisposable {
   readonly #options: PythonHostPoolOptions;
   readonly #counters = new CallCounters();
   readonly #logger: Logger;
+  /** The way of the workers' Python to this host. */
+  readonly #servers: HostServers;
   readonly #workers = new Set<PoolWorker>();
   readonly #queue = new WorkerQueue<PoolWorker>();
   /** All work that was given and is not done. */
@@ -75,6 +78,7 @@ export class PythonHostPool implements AsyncDisposable {
     this.environment = environment;
     this.#options = options;
     this.#logger = options.logger ?? SILENT_LOGGER;
+    this.#servers = new HostServers({ environments: makeEnvironments(options.logger), logger: this.#logger });
   }
 
   /**
@@ -192,6 +196,7 @@ export class PythonHostPool implements AsyncDisposable {
     await settledWithin([...this.#active], drainMs);
     this.#queue.fail(closedError());
     await Promise.all(Array.from(this.#workers, (worker) => worker.close()));
+    await this.#servers[Symbol.asyncDispose]();
   }
 
   async #startWorkers(size: number): Promise<void> {
@@ -213,6 +218,8 @@ export class PythonHostPool implements AsyncDisposable {
       transport: resolveTransport(this.#options.transport, this.#options.rpc),
       options: this.#options,
       counters: this.#counters,
+      servers: this.#servers,
+      environment: this.environment.name,
     };
     const events: WorkerEvents = {
       crashed: () => void this.#crashes++,
