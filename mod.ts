@@ -28,6 +28,7 @@ export type {
   HostApi,
   HostApiOptions,
   HostCapability,
+  HostFunction,
   HostFunctions,
   HostServer,
   HostServerOptions,

@@ -11,11 +11,12 @@ import type { AsyncLocalStorage } from "node:async_hooks";
 import type { CallOptions, PythonHostBackend } from "../core/backend.ts";
 import { PythonHostError } from "../core/errors.ts";
 
+/** A function of the host: any parameters, and a value or a promise of one. */
 // deno-lint-ignore no-explicit-any -- a function of any parameters
-type AnyFunction = (...args: any[]) => unknown;
+export type HostFunction = (...args: any[]) => unknown;
 
 /** What is exposed under one name. */
-export type HostFunctions = Readonly<Record<string, AnyFunction>>;
+export type HostFunctions = Readonly<Record<string, HostFunction>>;
 
 /** The call of Python that asked for a function, as far as Python can tell. */
 export interface AskingCall {
@@ -34,7 +35,7 @@ const NAME_REGEXP = /^(?!__)[A-Za-z_][A-Za-z0-9_]*$/;
 export class ExposedFunctions {
   /** Whether any Python has a way to call them. */
   isReachable = false;
-  readonly #objects = new Map<string, ReadonlyMap<string, AnyFunction>>();
+  readonly #objects = new Map<string, ReadonlyMap<string, HostFunction>>();
   #asking: AsyncLocalStorage<AskingCall> | undefined;
 
   /** Makes functions visible until the result is disposed. */
@@ -43,7 +44,7 @@ export class ExposedFunctions {
     if (this.#objects.has(name)) {
       throw new PythonHostError("argument", `Cannot expose "${name}": something is exposed under this name`);
     }
-    const copied = new Map<string, AnyFunction>();
+    const copied = new Map<string, HostFunction>();
     for (const [key, { value }] of Object.entries(Object.getOwnPropertyDescriptors(functions))) {
       checkName(key, "function");
       if (typeof value !== "function") {
@@ -64,7 +65,7 @@ export class ExposedFunctions {
 
   /** The names, with those that give a promise marked. */
   list(): Record<string, Record<string, "sync" | "async">> {
-    const kind = (fn: AnyFunction) => fn.constructor.name === "AsyncFunction" ? "async" : "sync";
+    const kind = (fn: HostFunction) => fn.constructor.name === "AsyncFunction" ? "async" : "sync";
     return Object.fromEntries(
       [...this.#objects].map((
         [name, functions],
@@ -73,12 +74,12 @@ export class ExposedFunctions {
   }
 
   /** The function of that name; undefined when it was not exposed. */
-  find(object: string, name: string): AnyFunction | undefined {
+  find(object: string, name: string): HostFunction | undefined {
     return this.#objects.get(object)?.get(name);
   }
 
   /** Calls a function for a call of Python that waits for it. */
-  async call(fn: AnyFunction, args: readonly unknown[], asking: AskingCall | undefined): Promise<unknown> {
+  async call(fn: HostFunction, args: readonly unknown[], asking: AskingCall | undefined): Promise<unknown> {
     if (asking === undefined) return await fn(...args);
     if (this.#asking === undefined) {
       const { AsyncLocalStorage } = await import("node:async_hooks");

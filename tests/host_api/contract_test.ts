@@ -2,10 +2,10 @@
 
 import { CLAUSES } from "../../testing/clauses/mod.ts";
 import { testBackendContract } from "../../testing/mod.ts";
-import { PythonHostHttp, PythonHostPipe } from "../../transports/mod.ts";
+import { PythonHostHttp, PythonHostPipe, PythonHostRpc } from "../../transports/mod.ts";
 import { makeHome, ownerOptions, startHosted } from "./_hosted.ts";
 
-const BACKENDS = { pipe: PythonHostPipe, http: PythonHostHttp } as const;
+const BACKENDS = { pipe: PythonHostPipe, http: PythonHostHttp, rpc: PythonHostRpc } as const;
 
 for (const [transport, Backend] of Object.entries(BACKENDS)) {
   testBackendContract({
