@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "c6315498b9a71d6d0af58f1b25a4526b554f5e955124674ad5a8536cd842321b";
+export const PYTHON_SOURCES_HASH: string = "3ed7261767a788784176bd3e2e142cdee6ef4961100d640f23974c1fa77db574";

@@ -22,6 +22,7 @@ import sys
 from _collections import OrderedDict
 from itertools import count
 
+from beep_host.after_import import AfterImport
 from beep_host.errors import ArgumentError
 
 # ast.PyCF_ALLOW_TOP_LEVEL_AWAIT and inspect.CO_COROUTINE; both modules are too slow to import for a number.
@@ -356,30 +357,15 @@ def _loaded_linecache() -> object | None:
     return module if module is not None and hasattr(module, "cache") else None
 
 
-class SourceFinder:
-    """Gives the evaluated sources to `linecache` at the moment when somebody first imports it.
+def give_sources_to_linecache() -> None:
+    """Has the evaluated sources in `linecache` from the moment when somebody first imports it.
 
     Importing it at start would cost every server several milliseconds for the sake of tracebacks and
-    `inspect.getsource`, which many never ask for. The finder leaves `sys.meta_path` when it has done its work.
+    `inspect.getsource`, which many never ask for.
     """
+    AfterImport("linecache", _enter_all).install()
 
-    def find_spec(self, name: str, path: object = None, target: object = None) -> object | None:
-        """Called by the import system for every module; answers for `linecache` alone."""
-        if name != "linecache":
-            return None
-        if self in sys.meta_path:
-            sys.meta_path.remove(self)
-        from importlib.machinery import PathFinder
 
-        spec = PathFinder.find_spec(name, path, target)
-        if spec is None or spec.loader is None:
-            return spec
-        execute = spec.loader.exec_module
-
-        def exec_module(module: object) -> None:
-            execute(module)
-            for filename, text in list(_sources.items()):
-                _enter(module, filename, text)
-
-        spec.loader.exec_module = exec_module
-        return spec
+def _enter_all(linecache: object) -> None:
+    for filename, text in list(_sources.items()):
+        _enter(linecache, filename, text)

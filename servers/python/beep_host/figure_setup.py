@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 
+from beep_host.after_import import AfterImport
+
 _BACKEND = "module://beep_host.figures"
 _is_installed = False
 
@@ -24,7 +26,7 @@ def install() -> None:
     if "matplotlib" in sys.modules:
         _choose(sys.modules["matplotlib"])
     else:
-        sys.meta_path.insert(0, _MatplotlibFinder())
+        AfterImport("matplotlib", _choose).install()
 
 
 def _choose(matplotlib: object) -> None:
@@ -38,27 +40,3 @@ def _choose(matplotlib: object) -> None:
     except Exception as error:
         # Without it `plt.show()` does what it did before; no call must fail for that.
         print(f"beep_host: cannot choose the backend of matplotlib: {error}", file=sys.stderr)
-
-
-class _MatplotlibFinder:
-    """Chooses the backend at the moment when matplotlib is first imported, and then leaves `sys.meta_path`."""
-
-    def find_spec(self, name: str, path: object = None, target: object = None) -> object | None:
-        """Called by the import system for every module; answers for `matplotlib` alone."""
-        if name != "matplotlib":
-            return None
-        if self in sys.meta_path:
-            sys.meta_path.remove(self)
-        from importlib.machinery import PathFinder
-
-        spec = PathFinder.find_spec(name, path, target)
-        if spec is None or spec.loader is None:
-            return spec
-        execute = spec.loader.exec_module
-
-        def exec_module(module: object) -> None:
-            execute(module)
-            _choose(module)
-
-        spec.loader.exec_module = exec_module
-        return spec

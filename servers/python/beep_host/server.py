@@ -12,7 +12,7 @@ from beep_host.admission import Admissions, RefusedTokens
 from beep_host.clients import Client
 from beep_host.clr_finder import StandInFinder
 from beep_host.errors import ArgumentError, HostError, StaleHandle
-from beep_host.evaluation import SourceFinder
+from beep_host.evaluation import give_sources_to_linecache
 from beep_host.event_loop import EventLoop
 from beep_host.handshake import new_secret
 from beep_host.limits import Limits
@@ -281,7 +281,7 @@ def _prepare_path(bootstrap: dict) -> None:
     sys.path[:0] = [path for path in bootstrap.get("modulePaths") or () if path not in sys.path]
     sys.path.append(own)
     sys.argv = [""]
-    sys.meta_path.insert(0, SourceFinder())
+    give_sources_to_linecache()
     sys.meta_path.append(StandInFinder())
     # The path of a file, never the token: children of this process are to find the host too.
     if "hostApi" in bootstrap:

@@ -9,7 +9,7 @@ import unittest
 
 from beep_host import evaluation
 from beep_host.errors import ArgumentError
-from beep_host.evaluation import SourceFinder, compile_program, dedent, run_program
+from beep_host.evaluation import compile_program, give_sources_to_linecache, dedent, run_program
 
 
 class Evaluation(unittest.TestCase):
@@ -122,8 +122,8 @@ class Evaluation(unittest.TestCase):
     def test_source_finder_fills_linecache_when_it_is_imported(self) -> None:
         self.run_code("def late():\n    return 2\n")
         saved = sys.modules.pop("linecache")
-        finder = SourceFinder()
-        sys.meta_path.insert(0, finder)
+        finders = list(sys.meta_path)
+        give_sources_to_linecache()
         try:
             import linecache
 
@@ -131,7 +131,7 @@ class Evaluation(unittest.TestCase):
         finally:
             sys.modules["linecache"] = saved
         self.assertEqual(line, "    return 2\n")
-        self.assertNotIn(finder, sys.meta_path)
+        self.assertEqual(sys.meta_path, finders)
 
     def test_cache_is_bounded(self) -> None:
         for number in range(evaluation._MAX_CACHED + 50):
