@@ -32,8 +32,8 @@ export type PermissionQuestion =
 /** Says whether a permission is granted, without a prompt: what `querySync` of Deno's permissions does. */
 export type QueryPermission = (question: PermissionQuestion) => { readonly state: string };
 
-/** Throws one `PermissionNeededError` that lists all flags that are missing for `action`. */
-export function requirePermissions(action: string, needed: NeededPermissions, query: QueryPermission): void {
+/** The flags that are missing, ready to be put on a command line. */
+export function missingFlags(needed: NeededPermissions, query: QueryPermission): string[] {
   const flags: string[] = [];
   for (const name of ["run", "read", "write", "net", "env"] as const) {
     const missing = (needed[name] ?? []).filter((value) =>
@@ -42,6 +42,12 @@ export function requirePermissions(action: string, needed: NeededPermissions, qu
     if (missing.length === 0) continue;
     flags.push(missing.includes(ANY) ? `--allow-${name}` : `--allow-${name}=${missing.join(",")}`);
   }
+  return flags;
+}
+
+/** Throws one `PermissionNeededError` that lists all flags that are missing for `action`. */
+export function requirePermissions(action: string, needed: NeededPermissions, query: QueryPermission): void {
+  const flags = missingFlags(needed, query);
   if (flags.length > 0) throw new PermissionNeededError(action, flags);
 }
 

@@ -34,6 +34,7 @@ import { staleError } from "./generation.ts";
 import { type PythonHostOptions, replacesUninterruptible } from "./options.ts";
 import { type HostStatistics, serverStatistics, withOperation } from "./statistics.ts";
 import { Supervisor } from "./supervisor.ts";
+import { requireHostPermissions } from "./permissions.ts";
 import { resolveTransport } from "./transports.ts";
 import { type BackendCall, callWhenReady, unlessAborted } from "./when_ready.ts";
 
@@ -94,6 +95,7 @@ export class PythonHost implements PythonHostBackend {
   static async start(given: PythonHostOptions = {}): Promise<PythonHost> {
     given.signal?.throwIfAborted();
     const transport = resolveTransport(given.transport, given.rpc);
+    requireHostPermissions(given, transport);
     const replaces = replacesUninterruptible(given.uninterruptible);
     const environment = await resolveEnvironment(given);
     const options = await withDotnet(given, environment.python);

@@ -4,8 +4,13 @@
  * @module
  */
 
-import { dataDirectory, type DirectoryEnvironment, runDirectory } from "../core/endpoint.ts";
-import { ServerStartError } from "../core/errors.ts";
+import {
+  dataDirectory,
+  DIRECTORY_VARIABLES,
+  type DirectoryEnvironment,
+  runDirectory,
+} from "../core/endpoint.ts";
+import { PermissionNeededError, ServerStartError } from "../core/errors.ts";
 import { mayReadEnv } from "./child_environment.ts";
 
 /** The host's own environment, as far as it may be read. */
@@ -18,12 +23,22 @@ export function hostDirectoryEnvironment(): DirectoryEnvironment {
 
 /** Where the Python sources are written. */
 export function sourcesDirectory(): string {
-  return joinPath(dataDirectory(hostDirectoryEnvironment()), "servers");
+  return joinPath(chosen(dataDirectory), "servers");
 }
 
 /** Where sockets and run entries are; the caller makes it with {@linkcode ensurePrivateDirectory}. */
 export function hostRunDirectory(): string {
-  return runDirectory(hostDirectoryEnvironment());
+  return chosen(runDirectory);
+}
+
+/** What a rule chooses by the variables that may be read; when those do not suffice, the missing flag is told. */
+function chosen(rule: (environment: DirectoryEnvironment) => string): string {
+  try {
+    return rule(hostDirectoryEnvironment());
+  } catch (cause) {
+    if (DIRECTORY_VARIABLES.every((name) => mayReadEnv(name))) throw cause;
+    throw new PermissionNeededError("choose the data directory", ["--allow-env"], { cause });
+  }
 }
 
 /** Joins with the separator of this system. */

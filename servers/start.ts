@@ -15,7 +15,7 @@ import { childEnvironment } from "./child_environment.ts";
 import { withDotnetSocket } from "./dotnet_socket.ts";
 import { ensurePrivateDirectory, hostRunDirectory, joinPath, sourcesDirectory } from "./directories.ts";
 import type { PythonServer, ServerOptions, ServerTransport } from "./options.ts";
-import { requirePermissions } from "./permissions.ts";
+import { requireNamed, requirePermissions } from "./permissions.ts";
 import { becomeReady } from "./readiness.ts";
 import { removeDeadEntries, writeRunEntry } from "./run_entries.ts";
 import { ServerProcess } from "./server_process.ts";
@@ -37,11 +37,13 @@ import { listenFields, reachableFrom, refusalOf } from "./tls.ts";
  * @throws {PermissionNeededError} naming every missing flag.
  */
 export async function startServer(options: ServerOptions): Promise<PythonServer> {
-  return await launch(options, {
-    sources: SOURCES,
+  const { python } = options;
+  const needed = { run: [python], read: [environmentRootOf(python) ?? python] };
+  const directories = requireNamed("start a Python server", needed, () => ({
     sourcesRoot: sourcesDirectory(),
     runDirectory: hostRunDirectory(),
-  });
+  }));
+  return await launch(options, { sources: SOURCES, ...directories });
 }
 
 /** The Python sources of this version. */
@@ -178,7 +180,7 @@ async function environmentOf(
   writable: readonly string[],
 ): Promise<{ binPath?: string; environmentPath?: string }> {
   const binPath = parentOf(python);
-  const root = binPath === undefined ? undefined : parentOf(binPath);
+  const root = environmentRootOf(python);
   requirePermissions("start a Python server", {
     run: [python],
     read: [...writable, root ?? python],
@@ -202,6 +204,12 @@ async function environmentOf(
     if (error instanceof Deno.errors.NotFound) return { binPath };
     throw error;
   }
+}
+
+/** The directory of the environment that an interpreter would be of. */
+function environmentRootOf(python: string): string | undefined {
+  const binPath = parentOf(python);
+  return binPath === undefined ? undefined : parentOf(binPath);
 }
 
 function parentOf(path: string): string | undefined {
