@@ -101,7 +101,11 @@ Deno.test({
           }
           // Without the variables the directories have no names, so flags that would name them are told next.
           const env = flags.filter((flag) => flag === "--allow-env");
-          for (const [given, isAll] of [[env, true], [[], env.length === 0]] as const) {
+          const cases: readonly (readonly [given: readonly string[], isAll: boolean])[] = [[env, true], [
+            [],
+            env.length === 0,
+          ]];
+          for (const [given, isAll] of cases) {
             const outcome = await run(scene, program, given);
             const told = outcome.flags.map(kindOf).sort().join(" ");
             // A row of two steps hears of the second's flags when the first has got its own.
