@@ -61,7 +61,7 @@ async function buf(...args: string[]): Promise<void> {
  * The program in Buf's package for this platform. The package `@bufbuild/buf` would find it by running an install script,
  * or by resolving the packages of all platforms.
  */
-async function bufPath(): Promise<string> {
+export async function bufPath(): Promise<string> {
   const { os, arch } = Deno.build;
   const system = os === "windows" ? "win32" : os;
   const machine = arch === "x86_64" ? "x64" : os === "linux" ? "aarch64" : "arm64";
