@@ -1,17 +1,20 @@
 /**
- * The tour: from whatever Python is on this machine to records in TypeScript, over two transports.
+ * The tour: from whatever Python is on this machine to records in TypeScript, over three transports; and then three
+ * programs that ask Python to ask the host for environments of their own.
  *
  * Run with: deno task demo
  */
 
 import {
   ConnectError,
+  HostServers,
   Infrastructure,
   PythonError,
   type PythonHostBackend,
   PythonHostHttp,
   PythonHostPipe,
-  servers,
+  PythonHostRpc,
+  type servers,
 } from "@beep/python-host";
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 
@@ -68,42 +71,88 @@ const runtimes = new Infrastructure.RuntimeManager();
 const runtime = await step("find a Python", () => runtimes.find(">=3.9"));
 console.log(`Python ${runtime.version}: ${runtime.executable}`);
 const environments = new Infrastructure.VenvManager({ runtimes });
-const { python } = await step("ensure the admin environment", () => environments.ensureAdmin());
+await step("ensure the admin environment", () => environments.ensureAdmin());
 
-// 2. Two servers. A host program would do this, and keep them for its clients.
+// 2. Three servers. A host program would do this, and keep them for its clients.
 const started: servers.PythonServer[] = [];
-{
-  await using http = await step(
-    "start an HTTP server",
-    () => servers.startServer({ python, transport: "http" }),
-  );
-  await using pipe = await step(
-    "start a pipe server",
-    () => servers.startServer({ python, transport: "pipe" }),
-  );
-  started.push(http, pipe);
+const scratch = await Deno.makeTempDir({ prefix: "beep-demo-" });
+try {
+  await using hosted = new HostServers({ environments });
+  for (const transport of ["http", "pipe", "rpc"] as const) {
+    const { id } = await step(
+      `start a server: ${transport}`,
+      () => hosted.start({ environment: Infrastructure.ADMIN_NAME, transport }),
+    );
+    started.push(hosted.server(id));
+  }
+  const [http, pipe, rpc] = started;
 
-  // 3. Two clients, that know an endpoint and nothing else.
+  // 3. Three clients, that know an endpoint and nothing else.
   const results = [
-    await useAsClient("HTTP", new PythonHostHttp(http.endpoint)),
-    await useAsClient("pipe", new PythonHostPipe(pipe.endpoint)),
+    await useAsClient("HTTP", new PythonHostHttp(http!.endpoint)),
+    await useAsClient("pipe", new PythonHostPipe(pipe!.endpoint)),
+    await useAsClient("RPC", new PythonHostRpc(rpc!.endpoint)),
   ];
   assertEquals(results[0], results[1]);
+  assertEquals(results[0], results[2]);
   console.table(results[0]);
-  await step("close both servers", () => Promise.all([http.close(), pipe.close()]));
+
+  // 4. Three other programs at once: each has Python make an environment, fill it, use it and remove it.
+  const wheel = await makePackage(new PythonHostHttp(http!.endpoint));
+  const said = await step("three programs ask Python, which asks the host", () => {
+    return Promise.all(started.map((server) => runProgram(server, wheel)));
+  });
+  console.log(said.join(""));
+  assertEquals((await environments.list()).filter(({ name }) => name.endsWith(`-${Deno.pid}`)), []);
+  await step("close the servers", () => hosted[Symbol.asyncDispose]());
+} finally {
+  await Deno.remove(scratch, { recursive: true });
 }
 
-// 4. Nothing is left behind.
+// 5. Nothing is left behind.
 for (const server of started) {
   const { code } = await server.exited;
   assertEquals(code, 0);
-  const late = server.transport === "pipe"
-    ? new PythonHostPipe(server.endpoint)
-    : new PythonHostHttp(server.endpoint);
-  await assertRejects(() => late.initialize(), ConnectError);
+  const Backend = { http: PythonHostHttp, pipe: PythonHostPipe, rpc: PythonHostRpc }[server.transport];
+  await assertRejects(() => new Backend(server.endpoint).initialize(), ConnectError);
 }
 console.table(steps);
-console.log("Both servers have ended; nothing is left.");
+console.log("All servers have ended; nothing is left.");
+
+/** Runs the other program to its end, and gives what it printed. */
+async function runProgram({ transport, endpoint }: servers.PythonServer, wheel: string): Promise<string> {
+  const program = decodeURIComponent(new URL("./demo_client.ts", import.meta.url).pathname);
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", program, transport, endpoint, wheel, `demo-${transport}-${Deno.pid}`],
+  }).output();
+  const decoder = new TextDecoder();
+  assertEquals([transport, code, code === 0 ? "" : decoder.decode(stderr)], [transport, 0, ""]);
+  return decoder.decode(stdout);
+}
+
+/** Has Python make a small package, so that the tour needs no network. */
+async function makePackage(backend: PythonHostBackend): Promise<string> {
+  await using client = backend;
+  await client.initialize();
+  return await client.evaluate<string>(
+    `
+    import os, zipfile
+    path = os.path.join(folder, "beep_demo-1.0-py3-none-any.whl")
+    info = "beep_demo-1.0.dist-info"
+    files = {
+        "beep_demo/__init__.py": "def greet(who): return f'Hello from Python to {who}'\\n",
+        f"{info}/METADATA": "Metadata-Version: 2.1\\nName: beep-demo\\nVersion: 1.0\\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\\nGenerator: demo\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+    }
+    files[f"{info}/RECORD"] = "".join(f"{name},,\\n" for name in [*files, f"{info}/RECORD"])
+    with zipfile.ZipFile(path, "w") as wheel:
+        for name, text in files.items():
+            wheel.writestr(name, text)
+    path
+    `,
+    { folder: scratch },
+  );
+}
 
 /** Does real work on one backend; nothing in here depends on the transport. */
 async function useAsClient(name: string, backend: PythonHostBackend): Promise<StationYear[]> {

@@ -50,6 +50,9 @@ Deno.test("examples/demo.ts, which leaves nothing behind", async () => {
   const output = await runExample("demo.ts");
   assertMatch(output, /harbour.*366.*10\.41/);
   assertStringIncludes(output, "pipe: summarize a year of weather");
+  for (const transport of ["http", "pipe", "rpc"]) {
+    assertStringIncludes(output, `Hello from Python to ${transport}\n`);
+  }
   assertStringIncludes(output, "nothing is left");
   assertEquals(await Array.fromAsync(Deno.readDir(`${home.path}/run`)), []);
 });
