@@ -31,7 +31,9 @@ const INHERITED: readonly string[] = [
   "all_proxy",
   "no_proxy",
   "CUDA_*",
-  "NVIDIA_*",
+  // By name: beside these, NVIDIA_API_KEY is a secret.
+  "NVIDIA_VISIBLE_DEVICES",
+  "NVIDIA_DRIVER_CAPABILITIES",
   "DISPLAY",
   "WAYLAND_DISPLAY",
   // Without these, sockets and the C runtime do not start on Windows.
