@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "3ed7261767a788784176bd3e2e142cdee6ef4961100d640f23974c1fa77db574";
+export const PYTHON_SOURCES_HASH: string = "8feae2754da20878b7da5aacd0a6ab9812bfdad959d8141d190dcad5d625bff3";

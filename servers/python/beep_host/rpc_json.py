@@ -15,6 +15,8 @@ _RANGES = {
     "uint64": (0, 2**64),
 }
 _FLOAT_WORDS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
+_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_NUMBER = b"+-.0123456789Ee"
 _MAX_DEPTH = 600
 
 _readers: dict[str, dict] = {}
@@ -83,12 +85,14 @@ def _read_item(kind: str, value: object, path: str, depth: int) -> object:
 def _read_bytes(value: object, path: str) -> bytes:
     from binascii import Error, a2b_base64
 
-    if type(value) is str:
-        text = value.replace("-", "+").replace("_", "/")
-        try:
-            return a2b_base64(text + "=" * (-len(text) % 4))
-        except (Error, ValueError):
-            pass  # said below
+    if type(value) is str and value.isascii():
+        text = value.replace("-", "+").replace("_", "/").rstrip("=")
+        # The standard library passes over what does not belong.
+        if not text.encode().translate(None, _BASE64):
+            try:
+                return a2b_base64(text + "=" * (-len(text) % 4))
+            except (Error, ValueError):
+                pass  # said below
     raise _wrong(path, "base64")
 
 
@@ -96,10 +100,12 @@ def _read_float(value: object, path: str) -> float:
     if type(value) is str:
         if value in _FLOAT_WORDS:
             return _FLOAT_WORDS[value]
-        try:
-            return float(value)
-        except ValueError:
-            pass  # said below
+        # float() takes more than JSON's numbers.
+        if value.isascii() and not value.encode().translate(None, _NUMBER):
+            try:
+                return float(value)
+            except ValueError:
+                pass  # said below
     elif type(value) is float or type(value) is int:
         return float(value)
     raise _wrong(path, "a number")
@@ -107,12 +113,12 @@ def _read_float(value: object, path: str) -> float:
 
 def _read_integer(kind: str, value: object, path: str) -> int:
     low, high = _RANGES[kind]
-    if type(value) is str and len(value) <= 40:
-        try:
-            value = int(value)
-        except ValueError:
-            raise _wrong(path, "an integer") from None
-    if type(value) is float and value == int(value):
+    if type(value) is str:
+        digits = value[1:] if value.startswith("-") else value
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= 20):
+            raise _wrong(path, f"an integer of type {kind}")
+        value = int(value)
+    if type(value) is float and value - value == 0 and value == int(value):
         value = int(value)
     if type(value) is int and low <= value < high:
         return value
