@@ -6,6 +6,7 @@
 
 import { createClient } from "./http_wire.ts";
 import type { ClientTls } from "./tls.ts";
+import { quietFetch } from "./quiet_fetch.ts";
 import type { UnaryMethod } from "./rpc_requests.ts";
 import type { Native, OpenSessionResponse, RunResponse } from "./rpc_schema.gen.ts";
 
@@ -67,6 +68,8 @@ export interface RpcLinkOptions {
   readonly tls: ClientTls;
 }
 
+const SESSION_METHOD = "/OpenSession";
+
 /** Loads what the protocol needs and makes a link; nothing is connected. */
 export async function openLink(options: RpcLinkOptions): Promise<RpcLink> {
   const [{ Code, ConnectError, createClient: createRpcClient }, { create }, schema, carrier] = await Promise
@@ -122,7 +125,13 @@ async function openConnect({ address, tls }: RpcLinkOptions) {
   const transport = createConnectTransport({
     baseUrl: address,
     useBinaryFormat: true,
-    fetch: (input, init) => fetch(input as Request, { ...init, client }),
+    // The stream of a session is open for as long as the backend is: it alone must not keep the program running.
+    fetch: (input, init) => {
+      const url = new URL(String(input));
+      return url.pathname.endsWith(SESSION_METHOD)
+        ? quietFetch(url, init ?? {}, tls)
+        : fetch(url, { ...init, client });
+    },
   });
   return { transport, close: () => client.close() };
 }
