@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "8feae2754da20878b7da5aacd0a6ab9812bfdad959d8141d190dcad5d625bff3";
+export const PYTHON_SOURCES_HASH: string = "e6a17a01b310e701452d9309a49e803ca3f59426ec8dd4d223d0ced44c5a717c";

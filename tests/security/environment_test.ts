@@ -1,7 +1,7 @@
 /** What a server's process gets of its host's environment, and what its limits are: what is named, and nothing else. */
 
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { AddressInUseError, ServerStartError } from "../../core/errors.ts";
+import { AddressInUseError, ServerStartError, ValueConversionError } from "../../core/errors.ts";
 import { dotnetSocketPath } from "../../servers/dotnet_socket.ts";
 import type { ServerLimits } from "../../servers/mod.ts";
 import { closeQuietly, connect, open, readAll, start, writeAll } from "./_servers.ts";
@@ -60,6 +60,7 @@ Deno.test("each limit is an option by its name, and what is none is refused", as
     maxThreads: 2,
     sessionIdleMs: 60_000,
     interruptGraceMs: 500,
+    maxDepth: 20,
     maxHeadBytes: 2_000,
     headTimeoutMs: 300,
     bodyStallMs: 300,
@@ -92,7 +93,19 @@ Deno.test("each limit is an option by its name, and what is none is refused", as
     await ask(`POST /api/eval HTTP/1.1\r\n${right}Content-Length: 18\r\n\r\n{"expression":"7"}`),
     /^HTTP\/1.1 200 /,
   );
-  for (const limits of [{ maxNothing: 1 }, { maxHandles: -1 }, { maxHandles: 1.5 }, { maxHandles: "1" }]) {
+  await using backend = connect(server);
+  const nested = (depth: number): unknown => depth === 0 ? new Set([1]) : [nested(depth - 1)];
+  assertEquals(await backend.evaluate("1", { nested: nested(15) }), 1);
+  await assertRejects(
+    () => backend.evaluate("1", { nested: nested(100) }),
+    ValueConversionError,
+    "more than 20 deep",
+  );
+  for (
+    const limits of [{ maxDepth: 201 }, { maxNothing: 1 }, { maxHandles: -1 }, { maxHandles: 1.5 }, {
+      maxHandles: "1",
+    }]
+  ) {
     await assertRejects(
       () => start({ limits: limits as ServerLimits }),
       ServerStartError,

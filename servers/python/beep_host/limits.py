@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from beep_host.errors import ArgumentError
 from beep_host.frames import DEFAULT_MAX_FRAME_BYTES
+from beep_host.nesting import MAX_DEPTH
 from beep_host.objects import DEFAULT_MAX_HANDLES
 
 
@@ -20,6 +21,7 @@ class Limits:
         self.max_threads = 32  # of `concurrent` calls, over all clients; beyond it they queue
         self.session_idle_ms = 30 * 60 * 1000  # an HTTP session without a request for so long ends
         self.interrupt_grace_ms = 2000
+        self.max_depth = MAX_DEPTH  # of values that are nested in values
         self.max_head_bytes = 16 * 1024  # of an HTTP request line with its header fields
         # For an HTTP head from its first byte to its last, for the first head from the connection on; on the pipe for
         # the whole handshake.
@@ -37,6 +39,8 @@ class Limits:
             if type(value) is not int or value < 0:
                 raise ArgumentError(f'Cannot set limit "{name}" to {value!r}: it must be a whole number of at least 0')
             setattr(self, field, value)
+        if self.max_depth > MAX_DEPTH:
+            raise ArgumentError(f'Cannot set limit "maxDepth" to {self.max_depth}: the most is {MAX_DEPTH}')
 
 
 def _snake_case(name: str) -> str:

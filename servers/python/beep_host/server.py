@@ -17,6 +17,7 @@ from beep_host.event_loop import EventLoop
 from beep_host.handshake import new_secret
 from beep_host.limits import Limits
 from beep_host.main_thread import MainThread
+from beep_host.nesting import nesting
 from beep_host.pool import CallPool
 from beep_host.protocol import PROTOCOL_VERSION, SERVER_VERSION
 
@@ -30,6 +31,7 @@ class Server:
         if self.auth and len(self.token) < 32:
             raise ArgumentError("Cannot start server: its token must be a string of at least 32 characters")
         self.limits = Limits(bootstrap.get("limits"))
+        nesting.limit(self.limits.max_depth)
         self.admissions = Admissions(self.limits.max_connections, self.limits.max_unauthenticated)
         self.refused_tokens = RefusedTokens()
         self.main_thread = MainThread()

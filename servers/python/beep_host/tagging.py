@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from beep_host.errors import ConversionError, HostError
 from beep_host.images import image
+from beep_host.nesting import nesting
 from beep_host.packing import has_surrogate_pair, is_container, unfaithful_error
 
 TYPE_CHECKING = False
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     # Not at run time: on some versions typing brings the whole of re with it.
     from typing import Any
 
-# Levels of containers; each is at most three of JSON, which the interpreter's own stack must hold.
-_MAX_DEPTH = 200
 _MAX_SAFE = 2**53 - 1
 # A frame may have 65,536 parts; what comes beyond this stands in the JSON as base64.
 _MOST_PARTS = 60_000
@@ -87,7 +86,7 @@ class _Tagger:
         known = self.opened.get(id(value))
         if known is not None:
             return _tag("ref", known[0])
-        if depth >= _MAX_DEPTH:
+        if depth >= nesting.written:
             return self.handle_of(value)
         if kind is list:
             self.open(value)
@@ -212,7 +211,7 @@ def _plain(value: Any, context: Any, above: tuple[int, ...]) -> Any:
         from binascii import b2a_base64
 
         return b2a_base64(value, newline=False).decode("ascii")
-    if is_container(kind) and id(value) not in above and len(above) < _MAX_DEPTH:
+    if is_container(kind) and id(value) not in above and len(above) < nesting.written:
         within = (*above, id(value))
         if kind is not dict:
             return [_plain(item, context, within) for item in value]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from beep_host.classes import construct, enum_member, importable, loaded_class, time_zone
 from beep_host.errors import ConversionError, HostError
+from beep_host.nesting import nesting
 from beep_host.paths import key_path
 
 TYPE_CHECKING = False
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     # Not at run time: on some versions typing brings the whole of re with it.
     from typing import Any, Callable
 
-# Our client refuses what is nested more than 200 deep; this bounds others, and the interpreter's stack.
-_MAX_DEPTH = 256
 _PENDING = object()
 
 
@@ -100,8 +99,9 @@ class _Reader:
 
     def _open(self, container: Any) -> None:
         self.opened.append(container)
-        if len(self.steps) > _MAX_DEPTH:
-            raise ConversionError(f"Cannot read the value: it is nested more than {_MAX_DEPTH} deep")
+        # Our client refuses it by itself; this bounds others, and the interpreter's stack.
+        if len(self.steps) > nesting.read:
+            raise ConversionError(f"Cannot read the value: it is nested more than {nesting.written} deep")
 
     def _read_step(self, step: Any, value: Any) -> Any:
         self.steps.append(step)
