@@ -56,6 +56,34 @@ export const CALLBACKS: readonly Clause[] = [
       assertEquals(await backend.evaluate("@f\ndef h():\n  return 7\nh()", { f: (g: unknown) => g }), 7);
     },
   ),
+  clause(
+    "hostile-errors",
+    "whatever a function throws reaches Python and comes back, also what cannot be described or is very long",
+    async ({ backend }) => {
+      const { proxy: revoked, revoke } = Proxy.revocable({}, {});
+      revoke();
+      const unreadable = Object.defineProperty(new Error(), "message", {
+        get() {
+          throw new Error("unreadable");
+        },
+      });
+      const odd = Object.assign(new Error(), { message: Symbol("odd"), name: {}, stack: 7 });
+      const long = new Error("x".repeat(300 * 1024));
+      for (const thrown of [Object.create(null), revoked, unreadable, odd, long, Symbol("s"), undefined]) {
+        const sync = () => {
+          throw thrown;
+        };
+        // Nothing is asked of it, not even whether it is thenable.
+        const comesBack = (call: Promise<unknown>) => call.then(() => false, (error) => error === thrown);
+        assert(await comesBack(backend.evaluate("f()", { f: sync })));
+        // deno-lint-ignore require-await -- that it is asynchronous is what is tested.
+        const async = async () => sync();
+        assert(await comesBack(backend.evaluate("await f()", { f: async })));
+        const caught = "try:\n  f()\nexcept Exception as error:\n  text = str(error)\nlen(text) < 20_000";
+        assertEquals(await backend.evaluate(caught, { f: sync }), true);
+      }
+    },
+  ),
   clause("kept", "Python keeps a function and calls it in a later call", async ({ backend }) => {
     let calls = 0;
     await backend.evaluate("kept = f", { f: () => ++calls });
