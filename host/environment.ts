@@ -10,7 +10,6 @@ import { type EnsureOptions, RuntimeManager, VenvManager } from "../infrastructu
 import { ensurePythonnet, PYTHONNET } from "./dotnet.ts";
 import type { PythonHostOptions } from "./options.ts";
 import { GRPC_PACKAGES } from "./transports.ts";
-import { GRPC_PACKAGES } from "./transports.ts";
 
 /** The environment that a host runs in. */
 export interface HostEnvironment {
@@ -31,7 +30,6 @@ export function makeEnvironments(logger?: Logger): VenvManager {
 export async function resolveEnvironment(options: PythonHostOptions): Promise<HostEnvironment> {
   const { environment, python, download, rpc, signal, onProgress, logger } = options;
   if (typeof environment === "object") return await existingVenv(environment.path, options);
-  const packages = rpc?.grpc === true ? [...options.packages ?? [], ...GRPC_PACKAGES] : options.packages;
   const packages = rpc?.grpc === true ? [...options.packages ?? [], ...GRPC_PACKAGES] : options.packages;
   const managers = makeEnvironments(logger);
   const dotnet = options.dotnet !== undefined;
