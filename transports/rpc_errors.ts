@@ -22,7 +22,8 @@ export function rpcError(
   failure: RpcFailure | null,
   { target, when }: { readonly target: HttpTarget; readonly when: "open" | "call" },
 ): PythonHostError {
-  if (failure?.payload?.code === "authentication") {
+  // A stream that is refused before it began says so by the status alone.
+  if (failure?.payload?.code === "authentication" || failure?.code === "unauthenticated") {
     return new AuthenticationError(`Cannot use server "${target.endpoint}": ${failure.message}`, {
       hint: target.hasToken
         ? "The token belongs to another server, or to one that was started again."
