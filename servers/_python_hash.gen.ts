@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "e6a17a01b310e701452d9309a49e803ca3f59426ec8dd4d223d0ced44c5a717c";
+export const PYTHON_SOURCES_HASH: string = "7f390e4a3c27b9bbd2fd08324cb18eb906022bf3d5580ad3fc9f04a0dd49dc8c";

@@ -19,8 +19,9 @@ from beep_host.rpc_status import CODES, Status, status_of
 
 # More than the connections of HTTP: the stream of each session holds one for its life.
 _MAX_THREADS = 512
-# Messages that a stream keeps for a client that does not read, before its call waits; see `HttpLimits`.
-_MAX_KEPT_BYTES = 16 * 1024 * 1024
+# What a stream keeps for a client that does not read, before its call waits. Each message is a call of grpcio's, and a
+# reply comes after all of them: more would make the end of a call that is stopped come too late.
+_MAX_KEPT_BYTES = 256 * 1024
 # Of the 8 KiB that clients take as metadata.
 _MAX_DETAIL_BYTES = 4096
 _MAX_MESSAGE = 500
