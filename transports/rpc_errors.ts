@@ -15,6 +15,7 @@ import { connectError } from "./http_answers.ts";
 import type { HttpTarget } from "./http_wire.ts";
 import { errorFromPayload } from "./reply_errors.ts";
 import type { RpcFailure } from "./rpc_link.ts";
+import { tlsError } from "./tls.ts";
 
 /** Makes the error. `failure` is what the protocol says of it, null when it did not come from there. */
 export function rpcError(
@@ -33,6 +34,10 @@ export function rpcError(
   if (failure?.payload) {
     return errorFromPayload(failure.payload, when === "open" ? `connect to "${target.endpoint}"` : "go on");
   }
+  const byTls = when === "open" && target.address.startsWith("https:")
+    ? tlsError(error, target.endpoint)
+    : null;
+  if (byTls !== null) return byTls;
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
   if (when === "call") {
     return new ConnectionClosedError(`Cannot go on: the connection to "${target.endpoint}" broke`, { cause });
