@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "7f390e4a3c27b9bbd2fd08324cb18eb906022bf3d5580ad3fc9f04a0dd49dc8c";
+export const PYTHON_SOURCES_HASH: string = "cd3ffaeb18507079a73d4827c34e219f564175126eb46e2cf28a6f0eef70fcf6";

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { PythonArray } from "./array.ts";
 import { pythonDropped } from "./context.ts";
 
 /** The class in Python that calls the functions. */
@@ -11,6 +12,10 @@ export const ITERATOR_CLASS = "beep_host.host_iterators.HostIterator";
 
 // A batch of a synchronous iterable that takes longer than this goes to Python as it is.
 const BATCH_MS = 5;
+// And one that has become so large: many large items fit into no message, and Python may not want them all.
+const BATCH_BYTES = 1024 * 1024;
+// Of an item that is a container, so many parts are weighed.
+const WEIGHED_PARTS = 16;
 const DEFAULT_BATCH_SIZE = 64;
 
 /** Options of {@linkcode pythonIterator}. */
@@ -119,12 +124,14 @@ class SyncReader implements Reader {
     const batch: unknown[] = [this.#isEnded];
     const wanted = Math.min(most, this.#batchSize);
     const deadline = performance.now() + BATCH_MS;
+    let size = 0;
     try {
       while (batch.length <= wanted && !this.#isEnded) {
         const { done, value } = this.#iterator.next();
         if (done) batch[0] = this.#isEnded = true;
         else batch.push(value);
-        if (performance.now() > deadline) break;
+        size += bytesOf(value);
+        if (size >= BATCH_BYTES || performance.now() > deadline) break;
       }
     } catch (error) {
       this.#isEnded = true;
@@ -179,4 +186,17 @@ class AsyncReader implements Reader {
     }
     return [true];
   }
+}
+
+/** About how large the large things of an item are: texts and buffers, itself or directly inside. */
+function bytesOf(item: unknown, parts = WEIGHED_PARTS): number {
+  if (typeof item === "string") return item.length;
+  if (typeof item !== "object" || item === null) return 0;
+  if (ArrayBuffer.isView(item) || item instanceof ArrayBuffer) return item.byteLength;
+  if (item instanceof PythonArray) return item.data.byteLength;
+  if (Array.isArray(item) && item.length > parts) return 0;
+  const keys = Object.keys(item);
+  if (keys.length > parts) return 0;
+  // Not by reading the properties: what a getter gives is for Python alone.
+  return keys.reduce((sum, key) => sum + bytesOf(Object.getOwnPropertyDescriptor(item, key)?.value, -1), 0);
 }

@@ -14,6 +14,8 @@ _PREFIX = Struct("<II")
 _PREFIX_BYTES = _PREFIX.size
 # Parts at least this large are sent as they are; smaller ones are cheaper copied than sent apart.
 _JOIN_BYTES = 64 * 1024
+# For what a message says beside its value: ids, kinds, lengths of text.
+_MESSAGE_BYTES = 128
 
 
 def encode_frame(json: bytes, parts: list | tuple = ()) -> bytes:
@@ -40,6 +42,17 @@ def encode_buffers(json: bytes, parts: list | tuple) -> list:
     if small:
         buffers.append(b"".join(small))
     return buffers
+
+
+def check_size(max_frame_bytes: int, json: bytes, parts: list | tuple) -> None:
+    """Refuses what no frame can hold: the peer would have to end the connection."""
+    sizes = [part.nbytes if type(part) is memoryview else len(part) for part in parts]
+    size = _MESSAGE_BYTES + len(json) + 4 * len(sizes) + sum(sizes)
+    if size > max_frame_bytes:
+        raise LimitError(
+            f"Cannot send message of {size} bytes: maxFrameBytes is {max_frame_bytes}",
+            hint="Send it in pieces, or start the server with a larger limit.",
+        )
 
 
 class FrameDecoder:

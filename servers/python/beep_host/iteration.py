@@ -14,6 +14,10 @@ from beep_host.errors import CallInterrupted
 
 # A batch that has begun ends when it has taken so long: a slow iterator gives its items one by one.
 _BATCH_S = 0.005
+# And when it has become so large: many large items fit into no message, and nobody may want them all.
+_BATCH_BYTES = 1024 * 1024
+# Of an item that is a container, so many parts are weighed.
+_WEIGHED_PARTS = 16
 
 
 def begin(source: object) -> object:
@@ -43,10 +47,13 @@ class Iteration:
             batch[0] = True
             return batch
         deadline = monotonic() + _BATCH_S
+        size = 0
         try:
             while len(batch) <= most:
-                batch.append(next(iterator))
-                if monotonic() >= deadline:
+                item = next(iterator)
+                batch.append(item)
+                size += _bytes_of(item)
+                if size >= _BATCH_BYTES or monotonic() >= deadline:
                     break
         except StopIteration:
             self._iterator = None
@@ -101,6 +108,7 @@ class _Pump:
         self._source = source
         self._items: deque = deque()
         self._wanted = 0
+        self._size = 0
         self._task: object | None = None
         self._loop: object | None = None
         self._failure: BaseException | None = None
@@ -124,7 +132,7 @@ class _Pump:
         self._wanted = most
         self._demand.set()
         deadline: float | None = None
-        while len(self._items) < most and not self._is_ended:
+        while len(self._items) < most and self._size < _BATCH_BYTES and not self._is_ended:
             self._progress.clear()
             if self._items and deadline is None:
                 deadline = monotonic() + _BATCH_S
@@ -141,6 +149,7 @@ class _Pump:
         batch: list = [False]
         while self._items and len(batch) <= most:
             batch.append(self._items.popleft())
+        self._size = 0
         if not self._items and self._is_ended:
             failure, self._failure = self._failure, None
             if failure is None:
@@ -183,7 +192,7 @@ class _Pump:
             iterator = type(self._source).__aiter__(self._source)
             step = type(iterator).__anext__
             while not self._is_closing:
-                if len(self._items) >= self._wanted:
+                if len(self._items) >= self._wanted or self._size >= _BATCH_BYTES:
                     self._demand.clear()
                     await self._demand.wait()
                     continue
@@ -193,6 +202,7 @@ class _Pump:
                 finally:
                     self._is_reading = False
                 self._items.append(item)
+                self._size += _bytes_of(item)
                 self._progress.set()
         except StopAsyncIteration:
             pass
@@ -207,3 +217,22 @@ class _Pump:
 
 
 _running: set = set()
+
+
+def _bytes_of(item: object, parts: int = _WEIGHED_PARTS) -> int:
+    """About how large the large things of an item are: texts and buffers, itself or directly inside."""
+    kind = type(item)
+    if kind is int or kind is float or kind is bool or item is None:
+        return 0
+    if kind is str or kind is bytes or kind is bytearray:
+        return len(item)
+    if kind is dict or kind is list or kind is tuple:
+        if len(item) > parts:
+            return 0
+        return sum([_bytes_of(part, -1) for part in (item.values() if kind is dict else item)])
+    try:
+        with memoryview(item) as view:
+            return view.nbytes
+    except Exception:
+        # Not a buffer, or one that cannot be read: whatever it is, it is not large because of that.
+        return 0

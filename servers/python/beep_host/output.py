@@ -18,6 +18,8 @@ from beep_host.execution import current_call, shielded
 
 # A text without an end of line is kept back no longer than this.
 _MAX_PENDING = 8 * 1024
+# A longer text is sent in pieces, so that each fits into a frame.
+_MAX_PIECE = 1024 * 1024
 
 _KINDS = ("stdout", "stderr")
 _creation = allocate_lock()
@@ -191,15 +193,24 @@ def flush_call(call: object, kind: str | None = None, *, is_last: bool = False) 
             text = "".join(pieces)
             output.pieces[name] = []
             output.sizes[name] = 0
-            dropped = output.dropped[name]
-            if dropped and (text or is_last):
-                text = f"\n[{dropped} characters dropped: the client did not read them]\n{text}"
-            if not text:
-                continue
-            if call.reply.event(call, name, text, must=is_last):
-                output.dropped[name] = 0
-            else:
-                output.dropped[name] += len("".join(pieces))
+            # As JSON a character may take twelve bytes.
+            most = min(_MAX_PIECE, max(1, call.client.server.limits.max_frame_bytes // 16))
+            for at in range(0, len(text) or 1, most):
+                _send_text(call, name, text[at : at + most], is_last)
+
+
+def _send_text(call: object, name: str, text: str, is_last: bool) -> None:
+    output = call.output
+    dropped = output.dropped[name]
+    told = text
+    if dropped and (text or is_last):
+        told = f"\n[{dropped} characters dropped: the client did not read them]\n{text}"
+    if not told:
+        return
+    if call.reply.event(call, name, told, must=is_last):
+        output.dropped[name] = 0
+    else:
+        output.dropped[name] += len(text)
 
 
 def emit(call: object, kind: str, value: object, parts: tuple = (), binary: list | None = None) -> None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from _pickle import Pickler
 
-from beep_host.errors import ConversionError, HostError
+from beep_host.errors import ConversionError, HostError, LimitError
+from beep_host.frames import check_size
 from beep_host.images import image
 
 TYPE_CHECKING = False
@@ -146,7 +147,14 @@ def pack(value: object, strict: bool, context: Any) -> list:
     # looked for.
     if b"\xed" in parts[0] and _may_hold_pair(parts[0]):
         _drop(packer)
-        parts, _ = _pack(_SurrogateAwarePacker, value, strict, context)
+        parts, packer = _pack(_SurrogateAwarePacker, value, strict, context)
+    most = getattr(context, "max_frame_bytes", None)
+    if most is not None:
+        try:
+            check_size(most, b"", parts)
+        except LimitError:
+            _drop(packer)
+            raise
     return parts
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from beep_host import raised, values
 from beep_host.errors import error_payload
+from beep_host.frames import check_size
 from beep_host.operations import WithParts
 
 
@@ -24,6 +25,7 @@ class FrameReply:
             self.sink.reply(b'[%d,"ok",%d]' % (call.id, value), ())
             return
         if kind is WithParts:
+            check_size(call.client.server.limits.max_frame_bytes, b"", (value.part,))
             self.sink.reply(dumps([call.id, "ok", value.value]), (value.part,))
             return
         if call.operation not in _WITH_VALUE:
@@ -60,7 +62,7 @@ class FrameReply:
         self, call: object, kind: str, value: object, parts: tuple = (), binary: list | None = None, *, must: bool = False
     ) -> bool:
         """Something before the reply; False when it was dropped, which happens to none that `must` arrive."""
-        self.sink.event(_event(call, kind, value, binary), parts)
+        self.sink.event(_event(call, kind, value, parts, binary), parts)
         return True
 
     def without_waiting(self) -> LoopReply:
@@ -94,11 +96,13 @@ class LoopReply(FrameReply):
         self, call: object, kind: str, value: object, parts: tuple = (), binary: list | None = None, *, must: bool = False
     ) -> bool:
         """See `FrameReply.event`."""
-        return self.sink.offer(_event(call, kind, value, binary), parts, may_drop=not must)
+        return self.sink.offer(_event(call, kind, value, parts, binary), parts, may_drop=not must)
 
 
-def _event(call: object, kind: str, value: object, binary: list | None) -> bytes:
-    return dumps([call.id, kind, value] if binary is None else [call.id, kind, value, binary])
+def _event(call: object, kind: str, value: object, parts: tuple, binary: list | None) -> bytes:
+    json = dumps([call.id, kind, value] if binary is None else [call.id, kind, value, binary])
+    check_size(call.client.server.limits.max_frame_bytes, json, parts)
+    return json
 
 
 def dumps(value: object) -> bytes:

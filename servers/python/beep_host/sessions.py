@@ -23,6 +23,8 @@ class Session:
         server = client.server
         self.client = client
         self.server = server
+        # What `values.encode` may fill.
+        self.max_frame_bytes = server.limits.max_frame_bytes
         # Which thread is the session's own, and how a callback waits on it: set when the thread begins.
         self.thread_ident = 0
         self.waiter: object | None = None

@@ -42,7 +42,7 @@ class FakeServer:
     """What a client needs of a server, without one."""
 
     class limits:
-        max_handles = max_in_flight = max_sessions = 1_000_000
+        max_handles = max_in_flight = max_sessions = max_frame_bytes = 1_000_000
 
     def run_session(self, session: object, loop: object) -> None:
         raise AssertionError("the test runs calls itself")
