@@ -7,7 +7,7 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex. */
-export const PYTHON_SOURCES_HASH: string = "cd3ffaeb18507079a73d4827c34e219f564175126eb46e2cf28a6f0eef70fcf6";
+export const PYTHON_SOURCES_HASH: string = "f9d92f974ef35da71c39e6cc8245f94e718ad6d2ff612961800f808da06a36ec";
 
 /** The content of each file by its path, with `/`, from the directory that Python is started on. */
 export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
@@ -11735,7 +11735,8 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "",
   ].join("\n"),
   "beep_host/rpc_dialect.py": [
-    "\"\"\"What the original's C# clients call RPC: `POST /rpc/PythonService/<Method>` with JSON in PascalCase.",
+    "\"\"\"What the original's C# clients call RPC: `POST /rpc/PythonService/<Method>` with JSON in PascalCase, and",
+    "`/rpc/VenvService/<Method>` of its plan.",
     "",
     "The commands are those of `json_api.py`; here are their names, their keys, which are read without regard to case, and",
     "their answers, which those clients read with regard to it.",
@@ -11751,11 +11752,12 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "from beep_host.protocol import SESSION_HEADER",
     "from beep_host.replies import dumps",
     "",
-    "DIALECT_PREFIX = b\"/rpc/PythonService/\"",
+    "DIALECT_PREFIX = b\"/rpc/\"",
     "_SESSION_FIELD = SESSION_HEADER.encode()",
     "",
     "_KEYS = (",
     "    \"moduleName moduleHandleId className args kwargs handleId typeName methodName attributeName value expression locals\"",
+    "    \" providerName modelId packages path name\"",
     ").split()",
     "_KEY_OF = {key.lower(): key for key in _KEYS}",
     "",
@@ -11819,12 +11821,24 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "    return b'{\"Available\":true}' if value else b'{\"Available\":false}'",
     "",
     "",
+    "def _pascal(value: object) -> object:",
+    "    if type(value) is list:",
+    "        return [_pascal(item) for item in value]",
+    "    if type(value) is dict:",
+    "        return {key[:1].upper() + key[1:]: _pascal(item) for key, item in value.items()}",
+    "    return value",
+    "",
+    "",
+    "def _venv(value: object, context: object) -> bytes:",
+    "    return dumps(_pascal(value))",
+    "",
+    "",
     "def _health(value: object, context: object) -> bytes:",
     "    return b'{\"Status\":\"ok\"}'",
     "",
     "",
     "METHODS = {",
-    "    name: Command(COMMANDS[command].operation, COMMANDS[command].arguments, answer or COMMANDS[command].answer)",
+    "    f\"PythonService/{name}\" if \"/\" not in name else name: Command(COMMANDS[command].operation, COMMANDS[command].arguments, answer or COMMANDS[command].answer)",
     "    for name, command, answer in (",
     "        (\"Health\", \"ping\", _health),",
     "        (\"ImportModule\", \"import\", _module),",
@@ -11838,6 +11852,10 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "        (\"ToFloatArray2D\", \"tofloatarray2d\", None),",
     "        (\"IsModuleAvailable\", \"module_available\", _available),",
     "        (\"WrapValue\", \"wrap\", _handle),",
+    "        (\"VenvService/CreateEnvironment\", \"venv_create\", _venv),",
+    "        (\"VenvService/DeleteEnvironment\", \"venv_delete\", _venv),",
+    "        (\"VenvService/InstallEnvironment\", \"venv_install\", _venv),",
+    "        (\"VenvService/ListEnvironment\", \"venv_list\", _venv),",
     "    )",
     "}",
     "",

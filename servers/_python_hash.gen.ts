@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "cd3ffaeb18507079a73d4827c34e219f564175126eb46e2cf28a6f0eef70fcf6";
+export const PYTHON_SOURCES_HASH: string = "f9d92f974ef35da71c39e6cc8245f94e718ad6d2ff612961800f808da06a36ec";

@@ -96,3 +96,28 @@ Deno.test(
     writer.releaseLock();
   },
 );
+
+Deno.test("the venv commands over RPC, in PascalCase", async () => {
+  await using home = await makeHome();
+  await using server = await startHosted(home, "rpc");
+  const methods = { create: "Create", delete: "Delete", install: "Install", list: "List" };
+  await checkLife(home, async (command, payload = {}) => {
+    const response = await fetch(`${server.address}/rpc/VenvService/${methods[command]}Environment`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${server.token}`, "content-type": "application/json" },
+      body: JSON.stringify(withKeys(payload, (key) => key[0]!.toUpperCase() + key.slice(1))),
+    });
+    const answer = withKeys(await response.json(), (key) => key[0]!.toLowerCase() + key.slice(1));
+    assertEquals(response.ok, answer.error === undefined);
+    return (answer.error as string | undefined) ?? answer as Answer;
+  });
+});
+
+/** A value with all keys respelled. */
+function withKeys<T>(value: T, spell: (key: string) => string): T & Record<string, unknown> {
+  if (Array.isArray(value)) return value.map((item) => withKeys(item, spell)) as never;
+  if (typeof value !== "object" || value === null) return value as never;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [spell(key), withKeys(item, spell)]),
+  ) as never;
+}

@@ -1,4 +1,5 @@
-"""What the original's C# clients call RPC: `POST /rpc/PythonService/<Method>` with JSON in PascalCase.
+"""What the original's C# clients call RPC: `POST /rpc/PythonService/<Method>` with JSON in PascalCase, and
+`/rpc/VenvService/<Method>` of its plan.
 
 The commands are those of `json_api.py`; here are their names, their keys, which are read without regard to case, and
 their answers, which those clients read with regard to it.
@@ -14,11 +15,12 @@ from beep_host.json_text import loads
 from beep_host.protocol import SESSION_HEADER
 from beep_host.replies import dumps
 
-DIALECT_PREFIX = b"/rpc/PythonService/"
+DIALECT_PREFIX = b"/rpc/"
 _SESSION_FIELD = SESSION_HEADER.encode()
 
 _KEYS = (
     "moduleName moduleHandleId className args kwargs handleId typeName methodName attributeName value expression locals"
+    " providerName modelId packages path name"
 ).split()
 _KEY_OF = {key.lower(): key for key in _KEYS}
 
@@ -82,12 +84,24 @@ def _available(value: object, context: object) -> bytes:
     return b'{"Available":true}' if value else b'{"Available":false}'
 
 
+def _pascal(value: object) -> object:
+    if type(value) is list:
+        return [_pascal(item) for item in value]
+    if type(value) is dict:
+        return {key[:1].upper() + key[1:]: _pascal(item) for key, item in value.items()}
+    return value
+
+
+def _venv(value: object, context: object) -> bytes:
+    return dumps(_pascal(value))
+
+
 def _health(value: object, context: object) -> bytes:
     return b'{"Status":"ok"}'
 
 
 METHODS = {
-    name: Command(COMMANDS[command].operation, COMMANDS[command].arguments, answer or COMMANDS[command].answer)
+    f"PythonService/{name}" if "/" not in name else name: Command(COMMANDS[command].operation, COMMANDS[command].arguments, answer or COMMANDS[command].answer)
     for name, command, answer in (
         ("Health", "ping", _health),
         ("ImportModule", "import", _module),
@@ -101,5 +115,9 @@ METHODS = {
         ("ToFloatArray2D", "tofloatarray2d", None),
         ("IsModuleAvailable", "module_available", _available),
         ("WrapValue", "wrap", _handle),
+        ("VenvService/CreateEnvironment", "venv_create", _venv),
+        ("VenvService/DeleteEnvironment", "venv_delete", _venv),
+        ("VenvService/InstallEnvironment", "venv_install", _venv),
+        ("VenvService/ListEnvironment", "venv_list", _venv),
     )
 }
