@@ -4,6 +4,9 @@
  * @module
  */
 
+import { SILENT_LOGGER } from "../core/logger.ts";
+import { hostRunDirectory } from "../servers/directories.ts";
+import { removeDeadEntries } from "../servers/run_entries.ts";
 import type { Command } from "npm:commander@^15.1.0";
 import { ask, runningEntries } from "./running.ts";
 
@@ -24,6 +27,7 @@ export function addStatusVerb(program: Command, report: (exitCode: number) => vo
 }
 
 async function status(json: boolean): Promise<number> {
+  await removeDeadEntries(hostRunDirectory(), SILENT_LOGGER, Infinity);
   const rows = await Promise.all((await runningEntries()).map(async (entry): Promise<StatusRow> => {
     const answer = await ask(entry);
     if ("backend" in answer) await answer.backend.close();

@@ -5,7 +5,7 @@
  */
 
 import type { Command } from "npm:commander@^15.1.0";
-import type { RunEntry } from "../core/endpoint.ts";
+import { portOf, type RunEntry } from "../core/endpoint.ts";
 import { PythonHostError } from "../core/errors.ts";
 import { hostRunDirectory } from "../servers/directories.ts";
 import { ask, runningEntries } from "./running.ts";
@@ -29,7 +29,7 @@ async function stop(transport: CliTransport, flags: ServerAddress): Promise<numb
   const entries = await runningEntries();
   const entry = entries.find((one) =>
     one.transport === transport &&
-    (name === undefined ? new URL(one.address).port === String(port) : one.endpoint === name)
+    (name === undefined ? portOf(new URL(one.address)) === Number(port) : one.endpoint === name)
   );
   const endpoint = name ?? `port ${port}`;
   if (entry === undefined) {

@@ -9,14 +9,15 @@ import {
   formatRunEntry,
   parseRunEntry,
   pipeEntryKey,
+  portOf,
   type RunEntry,
 } from "../core/endpoint.ts";
 import { ProtocolError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { joinPath } from "./directories.ts";
 
-/** From this many entries on, a start looks for those of servers that are dead. Fewer are not worth a connection each. */
-const TIDY_FROM_ENTRIES = 16;
+/** How many entries a start looks at: the dead ones are all gone after some starts, and none costs much. */
+const TIDIED_ENTRIES = 8;
 
 /** An entry that was written. */
 export interface WrittenEntry {
@@ -59,11 +60,15 @@ export async function listRunEntries(directory: string): Promise<RunEntry[]> {
   return entries;
 }
 
-/** Removes entries whose server does not listen any more, when there are enough of them to be worth it. */
-export async function removeDeadEntries(directory: string, logger: Logger): Promise<void> {
+/** Removes entries whose server does not listen any more; of many, looks at `most` that chance picks. */
+export async function removeDeadEntries(
+  directory: string,
+  logger: Logger,
+  most: number = TIDIED_ENTRIES,
+): Promise<void> {
   try {
     const paths = await entryFiles(directory);
-    if (paths.length < TIDY_FROM_ENTRIES) return;
+    while (paths.length > most) paths.splice(Math.floor(Math.random() * paths.length), 1);
     for (const path of paths) {
       const entry = await readEntry(path);
       if (entry === undefined || !await isDead(entry)) continue;
@@ -83,7 +88,7 @@ async function isDead(entry: RunEntry): Promise<boolean> {
       ? await Deno.connect({ transport: "unix", path: entry.address })
       : await Deno.connect({
         hostname: new URL(entry.address).hostname,
-        port: Number(new URL(entry.address).port),
+        port: portOf(new URL(entry.address)),
       });
     connection.close();
     return false;
@@ -94,7 +99,7 @@ async function isDead(entry: RunEntry): Promise<boolean> {
 }
 
 function fileNameOf(entry: RunEntry): string {
-  const key = entry.transport === "pipe" ? pipeEntryKey(entry.endpoint) : new URL(entry.address).port;
+  const key = entry.transport === "pipe" ? pipeEntryKey(entry.endpoint) : portOf(new URL(entry.address));
   return entryFileName(entry.transport, key);
 }
 

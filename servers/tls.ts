@@ -4,6 +4,8 @@
  * @module
  */
 
+import { portOf } from "../core/endpoint.ts";
+
 /** TLS of a server: paths of PEM files, which Python reads; the key never passes through this program. */
 export interface ServerTls {
   /** The server's certificate, followed by its chain. */
@@ -81,7 +83,9 @@ export function listenFields(
 
 /** What clients of this machine are given, and what they connect to, for the address that the server said it binds. */
 export function reachableFrom(address: string): { readonly endpoint: string; readonly address: string } {
-  const { protocol, port, hostname } = new URL(address);
+  const url = new URL(address);
+  const { protocol, hostname } = url;
+  const port = portOf(url);
   if (hostname === "0.0.0.0" || hostname === "[::]") {
     return {
       endpoint: `${protocol}//localhost:${port}`,
