@@ -191,7 +191,7 @@ Deno.test("start() makes the environment that is asked for by name, once", async
 Deno.test("start() refuses a transport that it does not know", async () => {
   const transport = "carrier-pigeon" as "pipe";
   const error = await assertRejects(() => PythonHost.start({ transport }), PythonHostError);
-  assertEquals(error.message, 'Cannot use transport "carrier-pigeon": known are pipe, http');
+  assertEquals(error.message, 'Cannot use transport "carrier-pigeon": known are pipe, http, rpc');
 });
 
 Deno.test("start() takes a transport of the user's own", async () => {
