@@ -108,8 +108,22 @@ export class RuntimeManager {
       if (!(error instanceof PythonNotFoundError) || isPathRequest(request) || policy === "never") {
         throw error;
       }
+      await this.#checkInstallable(request, error);
       this.context.logger.info("No suitable Python on this machine: installing one", request);
       return await this.install(request, options);
+    }
+  }
+
+  /** Throws what was not found when there is nothing to install in its place either. */
+  async #checkInstallable(request: string, notFound: PythonNotFoundError): Promise<void> {
+    try {
+      chooseDistribution(request, await this.triple());
+    } catch (cause) {
+      if (!(cause instanceof EnvironmentError)) throw cause;
+      throw new PythonNotFoundError(request, notFound.candidates, {
+        cause,
+        hint: `None that meets it can be downloaded either. ${cause.hint ?? ""}`.trim(),
+      });
     }
   }
 
