@@ -179,14 +179,26 @@ export async function runChild(
     timedOut = true;
     end();
   }, options.timeoutMs);
+  let thrown: { readonly error: unknown } | undefined;
+  const tell = (line: string, stream: "stdout" | "stderr"): void => {
+    if (thrown !== undefined) return;
+    try {
+      options.onLine?.(line, stream);
+    } catch (error) {
+      // The caller's own error: it ends the child as an abort does, and is what the caller is given.
+      thrown = { error };
+      end();
+    }
+  };
   const keep = options.keepCharacters ?? KEEP_CHARACTERS;
-  const stdout = new Drain(child.stdout, keep, (line) => options.onLine?.(line, "stdout"));
-  const stderr = new Drain(child.stderr, keep, (line) => options.onLine?.(line, "stderr"));
+  const stdout = new Drain(child.stdout, keep, (line) => tell(line, "stdout"));
+  const stderr = new Drain(child.stderr, keep, (line) => tell(line, "stderr"));
   try {
     const status = await child.status;
     if (lifeline !== null) closeQuietly(lifeline);
     await Promise.all([stdout.finish(DRAIN_GRACE_MS), stderr.finish(DRAIN_GRACE_MS)]);
     signal?.throwIfAborted();
+    if (thrown !== undefined) throw thrown.error;
     return { code: status.code, signal: status.signal, stdout: stdout.text, stderr: stderr.text, timedOut };
   } finally {
     clearTimeout(timer);
@@ -215,7 +227,7 @@ class Drain {
   }
 
   get text(): string {
-    return this.#text;
+    return this.#text.slice(-this.#keep);
   }
 
   async #run(onLine: (line: string) => void): Promise<void> {
@@ -225,9 +237,14 @@ class Drain {
       const text = done ? decoder.decode() : decoder.decode(value, { stream: true });
       this.#text += text;
       if (this.#text.length > 2 * this.#keep) this.#text = this.#text.slice(-this.#keep);
-      const lines = (this.#partial + text).split(/\r?\n/);
-      this.#partial = lines.pop() ?? "";
-      for (const line of lines) onLine(line);
+      const lines = text.split("\n");
+      const partial = lines.pop()!;
+      for (const line of lines) {
+        onLine((this.#partial + line).replace(/\r$/, ""));
+        this.#partial = "";
+      }
+      // Only what is new is searched: a line may be as long as all there is.
+      this.#partial += partial;
       if (!done) continue;
       if (this.#partial !== "") onLine(this.#partial);
       return;

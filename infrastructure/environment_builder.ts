@@ -20,7 +20,7 @@ import { requirePermissions } from "./permissions.ts";
 import { PipInstaller } from "./pip.ts";
 import type { ProgressListener } from "./progress_events.ts";
 import type { PythonRuntime } from "./runtime.ts";
-import type { RuntimeManager } from "./runtimes.ts";
+import type { EnsureRuntimeOptions, RuntimeManager } from "./runtimes.ts";
 import type { Specification } from "./specification.ts";
 import { UvInstaller } from "./uv.ts";
 import { UvFinder } from "./uv_tool.ts";
@@ -31,12 +31,23 @@ export interface BuildOptions {
   readonly installer?: InstallerChoice | undefined;
   /** Whether a Python may be downloaded. */
   readonly download?: "auto" | "never" | undefined;
+  /** The Python to make it from, where the request would also take others: a change of packages keeps it. */
+  readonly runtime?: PythonRuntime | undefined;
   /** Where packages come from, instead of where pip is set to look. */
   readonly index?: IndexSettings | undefined;
   /** Ends the work. */
   readonly signal?: AbortSignal | undefined;
   /** Told of progress. */
   readonly onProgress?: ProgressListener | undefined;
+}
+
+/** What matters when the runtime is found or installed. */
+export function runtimeOptions({ download, signal, onProgress }: BuildOptions): EnsureRuntimeOptions {
+  return {
+    ...(download === undefined ? {} : { download }),
+    ...(signal === undefined ? {} : { signal }),
+    ...(onProgress === undefined ? {} : { onProgress }),
+  };
 }
 
 /** How often the work is begun again when somebody sweeps it away. */
@@ -130,13 +141,10 @@ export class EnvironmentBuilder {
     specification: Specification,
     options: BuildOptions,
   ): Promise<PythonEnvironment> {
-    const { signal, onProgress } = options;
+    const { onProgress } = options;
     onProgress?.({ stage: "discover", subject: specification.python });
-    const runtime = await this.#runtimes.ensure(specification.python, {
-      ...(options.download === undefined ? {} : { download: options.download }),
-      ...(signal === undefined ? {} : { signal }),
-      ...(onProgress === undefined ? {} : { onProgress }),
-    });
+    const runtime = options.runtime ??
+      await this.#runtimes.ensure(specification.python, runtimeOptions(options));
     const installer = await this.installer(options.installer, options);
     for (let attempt = 1;; attempt++) {
       const directory = this.#store.newDirectory(name, specHash);

@@ -21,7 +21,10 @@ export function withPackages(
   sourceBuilds: boolean = old.sourceBuilds,
 ): Specification {
   const asked = new Set(packages.map(packageOf));
-  const kept = old.requirements.filter((line) => !asked.has(packageOf(line)));
+  const others = old.requirements.filter((line) => !asked.has(packageOf(line)));
+  // Where one line has hashes, pip wants them for all; the versions stay, as constraints do for the rest.
+  const hashed = packages.some((line) => line.includes("--hash="));
+  const kept = hashed ? others : others.map((line) => line.replace(/\s+--hash=\S+/g, ""));
   const held = installed.filter((item) =>
     !asked.has(normalizePackageName(item.name)) && item.url === undefined
   );

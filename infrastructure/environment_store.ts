@@ -11,10 +11,11 @@ import { basename, dirname, join } from "@std/path";
 import type { Context } from "./context.ts";
 import { venvInterpreter } from "./discovery.ts";
 import { listIfThere, readTextIfThere, removeIfThere, statIfThere, writeAtomically } from "./files.ts";
-import { isNotFound } from "./io_errors.ts";
+import { isNotFound, isUnwritable } from "./io_errors.ts";
 import { Layout } from "./layout.ts";
-import { isAbandoned, own } from "./locking.ts";
+import { type HeldLock, isAbandoned, own } from "./locking.ts";
 import { compareManifest, type Marker, readMarker, verifyOncePerBoot } from "./marker.ts";
+import { refuseName } from "./names.ts";
 import type { PythonRuntime } from "./runtime.ts";
 import type { Specification } from "./specification.ts";
 
@@ -199,11 +200,21 @@ export class EnvironmentStore {
     ];
   }
 
-  /** Says that a directory is in use, so that `gc` and `delete` leave it alone, for as long as it is held. */
+  /**
+   * Says that a directory is in use, so that `gc` and `delete` leave it alone, for as long as it is held. Whoever may not
+   * write there goes on without.
+   */
   async lease(directory: string): Promise<AsyncDisposable> {
     const path = `${directory}.use-${crypto.randomUUID()}`;
-    const held = await own(this.#context, path);
-    const io = this.#context.io;
+    const { io, logger } = this.#context;
+    let held: HeldLock;
+    try {
+      held = await own(this.#context, path);
+    } catch (error) {
+      if (!isUnwritable(error)) throw error;
+      logger.warn("An environment is used without a lease", directory, error);
+      return new AsyncDisposableStack();
+    }
     return {
       async [Symbol.asyncDispose](): Promise<void> {
         held[Symbol.dispose]();
@@ -250,9 +261,20 @@ export class EnvironmentStore {
     }
   }
 
+  /** The names of which there is anything at all, finished or not. */
+  async allNames(): Promise<string[]> {
+    const names = (await listIfThere(this.#context.io, this.#layout.environments))
+      .filter((name) => refuseName(name) === undefined);
+    const found = await Promise.all(names.map(async (name) => {
+      return (await statIfThere(this.#context.io, this.#layout.environment(name)))?.isDirectory;
+    }));
+    return names.filter((_name, index) => found[index]);
+  }
+
   /** The names of all environments that have a pointer. */
   async names(): Promise<string[]> {
-    const names = await listIfThere(this.#context.io, this.#layout.environments);
+    const names = (await listIfThere(this.#context.io, this.#layout.environments))
+      .filter((name) => refuseName(name) === undefined);
     const there = await Promise.all(names.map(async (name) => {
       const pointer = join(this.#layout.environments, name, "current.json");
       return await statIfThere(this.#context.io, pointer) !== undefined;

@@ -8,7 +8,7 @@ import { resolve } from "@std/path";
 import { CommandError, EnvironmentError } from "../core/errors.ts";
 import { type BundleTools, readBundle, writeBundle } from "./bundle.ts";
 import type { Context } from "./context.ts";
-import { EnvironmentBuilder } from "./environment_builder.ts";
+import { type BuildOptions, EnvironmentBuilder, runtimeOptions } from "./environment_builder.ts";
 import { withoutPackages, withPackages } from "./environment_changes.ts";
 import type {
   ChangeOptions,
@@ -113,7 +113,7 @@ export class VenvManager {
   async #realize(
     name: string | undefined,
     specification: Specification,
-    options: EnsureOptions,
+    options: EnsureOptions & Pick<BuildOptions, "runtime">,
   ): Promise<PythonEnvironment> {
     const specHash = await hashSpecification(specification, `${this.#context.os}-${this.#context.arch}`);
     const actual = name ?? `auto-${specHash.slice(0, 12)}`;
@@ -194,13 +194,15 @@ export class VenvManager {
       await this.#packages(environment),
       options.sourceBuilds,
     );
+    const { runtime } = environment;
     try {
-      return await this.#realize(name, next, options);
+      return await this.#realize(name, next, { ...options, runtime });
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       // The new packages need other versions of what is there: then those give way, as with pip.
       this.#context.logger.warn("Installing with other versions of what was there", name, error.output);
-      return await this.#realize(name, { ...next, constraints: pointer.specification.constraints }, options);
+      const looser = { ...next, constraints: pointer.specification.constraints };
+      return await this.#realize(name, looser, { ...options, runtime });
     }
   }
 
@@ -213,19 +215,24 @@ export class VenvManager {
     const environment = await this.#current(name);
     const pointer = (await this.#store.readPointer(name, "current"))!;
     const next = withoutPackages(name, pointer.specification, packages, await this.#packages(environment));
-    return await this.#realize(name, next, options);
+    return await this.#realize(name, next, { ...options, runtime: environment.runtime });
   }
 
   /** Gives an environment exactly the packages that are asked for, and what they need. Its Python stays. */
   async sync(name: string, options: Omit<EnsureOptions, "name">): Promise<PythonEnvironment> {
     const pointer = await this.#store.readPointer(checkName(name), "current");
     const old = pointer?.specification;
-    return await this.ensure({
+    const runtime = options.python === undefined
+      ? (await this.#store.follow(name, "current"))?.runtime
+      : undefined;
+    const wanted: EnsureOptions & Pick<BuildOptions, "runtime"> = {
       packages: [],
       ...(old === undefined ? {} : { python: old.python, pip: old.pip }),
       ...options,
       name,
-    });
+      runtime,
+    };
+    return await this.ensure(wanted);
   }
 
   /**
@@ -235,12 +242,13 @@ export class VenvManager {
   async lock(options: EnsureOptions): Promise<string> {
     const specification = await this.#specify(options, false);
     const { signal } = options;
-    const runtime = await this.runtimes.ensure(specification.python, signal === undefined ? {} : { signal });
+    const runtime = await this.runtimes.ensure(specification.python, runtimeOptions(options));
     await prepareHome(this.#context);
     const installer = await this.#builder.installer(options.installer ?? this.#installer, options);
     return await installer.lock({
       runtime,
       requirements: specification.requirements,
+      constraints: specification.constraints,
       index: options.index ?? await readIndexSettings(this.#context),
       sourceBuilds: specification.sourceBuilds,
       offline: this.#context.offline,
@@ -301,8 +309,11 @@ export class VenvManager {
     return await runInEnvironment(this.#context, actual, options, access?.env);
   }
 
-  /** Keeps an environment from being removed for as long as it is held, as a server does that runs in it. */
-  async lease(environment: PythonEnvironment): Promise<AsyncDisposable> {
+  /**
+   * Keeps an environment from being removed for as long as it is held, as a server does that runs in it. Where the data
+   * directory cannot be written, which only its owner can then clean up, nothing is held.
+   */
+  async lease(environment: Pick<PythonEnvironment, "path">): Promise<AsyncDisposable> {
     return await this.#store.lease(environment.path);
   }
 
@@ -343,7 +354,7 @@ export class VenvManager {
   async exportBundle(directory: string, options: EnsureOptions): Promise<string> {
     const { signal } = options;
     const specification = await this.#specify(options, false);
-    const runtime = await this.runtimes.ensure(specification.python, signal === undefined ? {} : { signal });
+    const runtime = await this.runtimes.ensure(specification.python, runtimeOptions(options));
     const lock = options.lock ?? (specification.requirements.length === 0 ? "" : await this.lock(options));
     const index = options.index ?? await readIndexSettings(this.#context);
     await writeBundle(this.#bundleTools, resolve(directory), {

@@ -62,6 +62,8 @@ export class RuntimeFinder {
     }
     const answer = await this.#cache.ask(identity, {
       signal,
+      // Whoever names a Python has a reason to think that it works.
+      again: candidate.source === "explicit" || candidate.source === "BEEP_PYTHON_PATH",
       ...(this.#probeTimeoutMs === undefined ? {} : { timeoutMs: this.#probeTimeoutMs }),
     });
     if ("reason" in answer) return refuse(answer.reason);

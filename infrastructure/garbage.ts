@@ -24,9 +24,10 @@ export async function collectGarbage(
     if (held?.exclusive === true) await sweepStaging(context);
   }
   const removed: string[] = [];
-  for (const name of await store.names()) {
-    // Without a lock nothing can be known to be left behind.
-    await builder.locked(name, { signal }, async (exclusive) => {
+  // Those too of which nothing was ever finished: a killed process may have left a half-made one there.
+  for (const name of await store.allNames()) {
+    // Without the lock nothing can be known to be left behind, and what somebody works on can wait for the next time.
+    await builder.locked(name, { signal, until: () => Promise.resolve(true) }, async (exclusive) => {
       if (exclusive) removed.push(...await collectIn(store, name));
     });
   }

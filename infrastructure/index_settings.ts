@@ -5,6 +5,7 @@
  * @module
  */
 
+import { resolve, toFileUrl } from "@std/path";
 import type { Context } from "./context.ts";
 import { joinFor } from "./discovery.ts";
 import { readTextIfThere } from "./files.ts";
@@ -114,7 +115,7 @@ export async function readIndexSettings(context: Context): Promise<IndexSettings
   const findLinks = words(values.get("find-links"));
   const trustedHosts = words(values.get("trusted-host"));
   const certificates = values.get("cert");
-  return {
+  const settings: IndexSettings = {
     ...(indexUrl ? { indexUrl } : {}),
     ...(extraIndexUrls ? { extraIndexUrls } : {}),
     ...(findLinks ? { findLinks } : {}),
@@ -123,6 +124,17 @@ export async function readIndexSettings(context: Context): Promise<IndexSettings
     ...(certificates ? { certificates } : {}),
     ...(Number.isFinite(timeout) && timeout > 0 ? { timeoutSeconds: timeout } : {}),
   };
+  found.add(settings);
+  return settings;
+}
+
+/** Settings that were found, and not given by a caller. */
+const found = new WeakSet<IndexSettings>();
+
+/** A path as a URL where it would be taken for several words, as in variables that hold lists. */
+export function oneWord(link: string): string {
+  if (!/[\s,]/.test(link) || /^[a-z][a-z0-9+.-]+:\/\//i.test(link)) return link;
+  return toFileUrl(resolve(link)).href.replaceAll(",", "%2C");
 }
 
 /** The settings as variables for pip, which is then told to read no file. */
@@ -133,7 +145,7 @@ export function pipVariables(settings: IndexSettings, os: string): Record<string
     PIP_NO_INPUT: "1",
     ...(settings.indexUrl ? { PIP_INDEX_URL: settings.indexUrl } : {}),
     ...(settings.extraIndexUrls ? { PIP_EXTRA_INDEX_URL: settings.extraIndexUrls.join(" ") } : {}),
-    ...(settings.findLinks ? { PIP_FIND_LINKS: settings.findLinks.join(" ") } : {}),
+    ...(settings.findLinks ? { PIP_FIND_LINKS: settings.findLinks.map(oneWord).join(" ") } : {}),
     ...(settings.noIndex ? { PIP_NO_INDEX: "1" } : {}),
     ...(settings.trustedHosts ? { PIP_TRUSTED_HOST: settings.trustedHosts.join(" ") } : {}),
     ...(settings.certificates ? { PIP_CERT: settings.certificates } : {}),
@@ -141,14 +153,18 @@ export function pipVariables(settings: IndexSettings, os: string): Record<string
   };
 }
 
-/** The variables of uv that a user may set and that are passed on; they are stronger than pip's settings. */
-const UV_VARIABLES: readonly string[] = [
+/** The variables of uv that say where packages come from; stronger than pip's settings, weaker than a caller's. */
+const UV_INDEX_VARIABLES: readonly string[] = [
   "UV_DEFAULT_INDEX",
   "UV_INDEX",
   "UV_INDEX_URL",
   "UV_EXTRA_INDEX_URL",
   "UV_FIND_LINKS",
   "UV_INSECURE_HOST",
+];
+
+/** The other variables of uv that a user may set and that are passed on; they are stronger than pip's settings. */
+const UV_VARIABLES: readonly string[] = [
   "UV_NATIVE_TLS",
   "UV_SYSTEM_CERTS",
   "UV_HTTP_TIMEOUT",
@@ -167,12 +183,12 @@ export function uvVariables(settings: IndexSettings, context: Context): Record<s
     UV_PYTHON_DOWNLOADS: "never",
     ...(settings.indexUrl ? { UV_DEFAULT_INDEX: settings.indexUrl } : {}),
     ...(settings.extraIndexUrls ? { UV_INDEX: settings.extraIndexUrls.join(" ") } : {}),
-    ...(settings.findLinks ? { UV_FIND_LINKS: settings.findLinks.join(",") } : {}),
+    ...(settings.findLinks ? { UV_FIND_LINKS: settings.findLinks.map(oneWord).join(",") } : {}),
     ...(settings.trustedHosts ? { UV_INSECURE_HOST: settings.trustedHosts.join(" ") } : {}),
     ...(settings.certificates ? { SSL_CERT_FILE: settings.certificates } : {}),
     ...(settings.timeoutSeconds ? { UV_HTTP_TIMEOUT: String(settings.timeoutSeconds) } : {}),
   };
-  for (const name of UV_VARIABLES) {
+  for (const name of found.has(settings) ? [...UV_INDEX_VARIABLES, ...UV_VARIABLES] : UV_VARIABLES) {
     const value = context.environment(name);
     if (value) result[name] = value;
   }

@@ -38,6 +38,11 @@ export function isRefused(error: unknown): boolean {
     code === "EBUSY";
 }
 
+/** Whether nothing may be written to a place: its rights, a read-only file system or Deno's permissions forbid it. */
+export function isUnwritable(error: unknown): boolean {
+  return isRefused(error) || errorCode(error) === "EROFS" || error instanceof Deno.errors.NotCapable;
+}
+
 /** Whether the file system has no locks. */
 export function isLockUnsupported(error: unknown): boolean {
   const code = errorCode(error);

@@ -39,7 +39,7 @@ export interface InstallRequest {
 }
 
 /** What of a request matters when only versions are to be found. */
-export type LockRequest = Omit<InstallRequest, "environment" | "python" | "constraints" | "requireHashes">;
+export type LockRequest = Omit<InstallRequest, "environment" | "python" | "requireHashes">;
 
 /** Makes venvs and fills them. */
 export interface PackageInstaller {

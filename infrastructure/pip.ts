@@ -28,7 +28,10 @@ function isAble(runtime: PythonRuntime): boolean {
 export function decisivePipLines(result: Pick<ChildResult, "stdout" | "stderr">): string {
   const lines = `${result.stdout}\n${result.stderr}`.split("\n")
     .filter((line) =>
-      /^\s*(error|ERROR|The conflict is|Could not|No matching|\s+\S+ depends on|\S*Error:)/.test(line)
+      /^\s*(error|ERROR|The conflict is|The user requested|Could not|No matching|\S*Error:)/.test(line) ||
+      // What follows the mark: who depends on what, and which file has which hash.
+      /^\s+(\S+ \S+ depends on |\S+ from (file|https?):|\S+==\S+ --hash=|Expected sha256 |Got\s+[0-9a-f]{64})/
+        .test(line)
     );
   if (lines.length === 0) return lastLines(result);
   // pip lists every version there is, which for an old project is a page.

@@ -193,15 +193,18 @@ export class ProbeCache {
     return new Map();
   }
 
-  /** The answer for a file: the remembered one when the file is the same, else a new one. */
+  /**
+   * The answer for a file: the remembered one when the file is the same, else a new one. With `again`, one that once
+   * failed is asked again: what it lacked, such as a shared library, may be there now.
+   */
   async ask(
     file: FileIdentity,
-    options: { signal?: AbortSignal | undefined; timeoutMs?: number } = {},
+    options: { signal?: AbortSignal | undefined; timeoutMs?: number; again?: boolean } = {},
   ): Promise<ProbeResult> {
     this.#entries ??= await (this.#loading ??= this.#load());
     const known = this.#entries.get(file.path);
     if (known !== undefined && known.size === file.size && known.mtimeMs === file.mtimeMs) {
-      return known.result;
+      if (options.again !== true || "facts" in known.result) return known.result;
     }
     const result = await probe(this.#context, file.path, options);
     // A slow disk or a missing permission may be gone the next time, so only answers of the Python itself are kept.

@@ -7,7 +7,7 @@
 
 import { join } from "@std/path";
 import type { Context } from "./context.ts";
-import { removeIfThere } from "./files.ts";
+import { stage } from "./staging.ts";
 
 /** Writes requirements and constraints for as long as `use` runs, and gives it the arguments that name the files. */
 export async function withRequirementFiles<T>(
@@ -15,24 +15,18 @@ export async function withRequirementFiles<T>(
   request: { readonly requirements: readonly string[]; readonly constraints?: readonly string[] | undefined },
   use: (args: { readonly requirements: string; readonly constraints: string | undefined }) => Promise<T>,
 ): Promise<T> {
-  const { io } = context;
-  const directory = join(context.home, "cache");
-  await io.mkdir(directory, { recursive: true, mode: 0o700 });
-  const base = join(directory, `requirements-${crypto.randomUUID()}`);
-  const encoder = new TextEncoder();
+  // Staged, so that they are swept when this process is killed.
+  await using staged = await stage(context);
+  await context.io.mkdir(staged.path, { recursive: true, mode: 0o700 });
+  const write = async (name: string, lines: readonly string[]): Promise<string> => {
+    const path = join(staged.path, name);
+    const text = new TextEncoder().encode(`${lines.join("\n")}\n`);
+    await context.io.writeFile(path, text, { mode: 0o600, createNew: true });
+    return path;
+  };
+  const requirements = await write("requirements.txt", request.requirements);
   const constraints = request.constraints === undefined || request.constraints.length === 0
     ? undefined
-    : `${base}.constraints.txt`;
-  try {
-    const lines = `${request.requirements.join("\n")}\n`;
-    await io.writeFile(`${base}.txt`, encoder.encode(lines), { mode: 0o600, createNew: true });
-    if (constraints !== undefined) {
-      const text = `${request.constraints!.join("\n")}\n`;
-      await io.writeFile(constraints, encoder.encode(text), { mode: 0o600, createNew: true });
-    }
-    return await use({ requirements: `${base}.txt`, constraints });
-  } finally {
-    await removeIfThere(io, `${base}.txt`);
-    if (constraints !== undefined) await removeIfThere(io, constraints);
-  }
+    : await write("constraints.txt", request.constraints);
+  return await use({ requirements, constraints });
 }

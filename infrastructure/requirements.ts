@@ -7,7 +7,9 @@
 import { dirname, isAbsolute, join, resolve } from "@std/path";
 import { EnvironmentError } from "../core/errors.ts";
 import type { Context } from "./context.ts";
+import { oneWord } from "./index_settings.ts";
 import { mapIoError } from "./io_errors.ts";
+import { normalizePackageName, packageOf } from "./specification.ts";
 
 /** What was read. */
 export interface Requirements {
@@ -52,7 +54,13 @@ export async function readRequirementsFile(context: Context, path: string, depth
     const line = expandVariables(context, raw);
     const include = /^(-r|--requirement|-c|--constraint)[ =]?\s*(.+)$/.exec(line);
     if (include !== null) {
-      const inner = await readRequirementsFile(context, join(dirname(full), include[2]!), depth + 1);
+      const named = unquote(include[2]!);
+      if (/^(https?|file):/i.test(named)) {
+        throw new EnvironmentError(`Cannot read requirements file "${named}" of "${path}": it is a URL`, {
+          hint: "Download it, and name the file.",
+        });
+      }
+      const inner = await readRequirementsFile(context, resolve(dirname(full), named), depth + 1);
       if (include[1]!.startsWith("-c") || include[1] === "--constraint") constraints.push(...inner.lines);
       else lines.push(...inner.lines);
       constraints.push(...inner.constraints);
@@ -77,13 +85,20 @@ function expandVariables(context: Context, line: string): string {
   return line.replace(/\$\{([A-Z0-9_]+)\}/g, (whole, name: string) => context.environment(name) ?? whole);
 }
 
+/** The text within quotes, which a path with spaces may stand in. */
+function unquote(text: string): string {
+  return /^(["'])(.*)\1$/.exec(text)?.[2] ?? text;
+}
+
 /** A path in a requirement means one beside its file, wherever the installer is started. */
-function relativeTo(directory: string, line: string): string {
+export function relativeTo(directory: string, line: string): string {
   const path = /^(\.{1,2}[\\/][^\s;]*)/.exec(line)?.[1];
-  if (path !== undefined && !isAbsolute(path)) return join(directory, path) + line.slice(path.length);
+  if (path !== undefined && !isAbsolute(path)) {
+    return oneWord(join(directory, path)) + line.slice(path.length);
+  }
   const option = /^(-f|--find-links)[ =]\s*(\.{0,2}[\\/]?\S+)$/.exec(line);
   if (option !== null && !/^[a-z]+:\/\//i.test(option[2]!) && !isAbsolute(option[2]!)) {
-    return `--find-links ${join(directory, option[2]!)}`;
+    return `--find-links ${oneWord(join(directory, option[2]!))}`;
   }
   return line;
 }
@@ -103,7 +118,12 @@ export async function readPyproject(
   // Loaded when it is needed, since few programs do.
   const { parse } = await import("npm:smol-toml@^1.4.2");
   let value: {
-    project?: { dependencies?: unknown; "optional-dependencies"?: unknown; "requires-python"?: unknown };
+    project?: {
+      name?: unknown;
+      dependencies?: unknown;
+      "optional-dependencies"?: unknown;
+      "requires-python"?: unknown;
+    };
   };
   try {
     value = parse(text);
@@ -113,13 +133,20 @@ export async function readPyproject(
   const project = value.project ?? {};
   const optional = (project["optional-dependencies"] ?? {}) as Record<string, unknown>;
   const lines = strings(project.dependencies ?? [], path, "dependencies");
-  for (const extra of extras) {
-    if (optional[extra] === undefined) {
+  // An extra may name others of the same project, as `name[extra]`. An index could only know a stranger of that name.
+  const own = typeof project.name === "string" ? normalizePackageName(project.name) : undefined;
+  const wanted = new Set(extras);
+  for (const extra of wanted) {
+    if (!Object.hasOwn(optional, extra)) {
       throw new EnvironmentError(`Cannot find optional dependencies "${extra}" in "${path}"`, {
         hint: `It has: ${Object.keys(optional).join(", ") || "none"}.`,
       });
     }
-    lines.push(...strings(optional[extra], path, `optional-dependencies.${extra}`));
+    for (const line of strings(optional[extra], path, `optional-dependencies.${extra}`)) {
+      const inner = own !== undefined && packageOf(line) === own ? /\[([^\]]*)\]/.exec(line)?.[1] : undefined;
+      if (inner === undefined) lines.push(line);
+      else for (const name of inner.split(",")) wanted.add(name.trim());
+    }
   }
   const python = project["requires-python"];
   return { lines, constraints: [], hashed: false, ...(typeof python === "string" ? { python } : {}) };

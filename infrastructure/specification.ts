@@ -75,7 +75,8 @@ export interface Specification {
 export function canonicalRequirement(text: string): string {
   const [requirement, marker] = text.trim().split(/\s*;\s*/, 2) as [string, string | undefined];
   if (/[@/\\]|^-/.test(requirement) || /--hash/.test(text)) return text.trim();
-  const tight = requirement.replace(/\s+/g, "");
+  // White space between words stays: without it, "numpy pandas" would ask for a package of another name.
+  const tight = requirement.replace(/\s+/g, " ").replace(/ ?([<>=!~,[\]()]+) ?/g, "$1");
   return marker === undefined ? tight : `${tight}; ${marker.trim()}`;
 }
 

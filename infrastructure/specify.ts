@@ -4,10 +4,11 @@
  * @module
  */
 
+import { resolve } from "@std/path";
 import { EnvironmentError } from "../core/errors.ts";
 import type { Context } from "./context.ts";
 import { type IndexSettings, readIndexSettings } from "./index_settings.ts";
-import { readPyproject, readRequirementsFile, splitRequirements } from "./requirements.ts";
+import { readPyproject, readRequirementsFile, relativeTo, splitRequirements } from "./requirements.ts";
 import {
   canonicalRequirements,
   type EnvironmentSpec,
@@ -15,6 +16,7 @@ import {
   type Specification,
 } from "./specification.ts";
 import { templates } from "./templates.ts";
+import { isPathRequest } from "./versions.ts";
 
 /** What a specification leaves out. */
 export interface SpecificationDefaults {
@@ -33,13 +35,18 @@ export function isBare(spec: EnvironmentSpec): boolean {
     spec.template === undefined;
 }
 
+/** A requirement whose path does not depend on the current directory, which is looked at only for a path. */
+function anchored(line: string): string {
+  return /^\s*(\.|-f|--find-links)/.test(line) ? relativeTo(Deno.cwd(), line.trim()) : line;
+}
+
 /** The canonical form of a specification. */
 export async function specify(
   context: Context,
   spec: EnvironmentSpec,
   defaults: SpecificationDefaults,
 ): Promise<Specification> {
-  const lines = [...spec.packages ?? []];
+  const lines = (spec.packages ?? []).map(anchored);
   if (spec.template !== undefined) {
     const template = templates[spec.template];
     if (template === undefined) {
@@ -49,8 +56,11 @@ export async function specify(
     }
     lines.push(...template);
   }
-  const constraints = [...spec.constraints ?? []];
-  let python = spec.python;
+  const constraints = (spec.constraints ?? []).map(anchored);
+  // What is hashed must mean the same in every directory; "~" does.
+  let python = spec.python !== undefined && isPathRequest(spec.python) && !spec.python.startsWith("~")
+    ? resolve(spec.python)
+    : spec.python;
   let locked = false;
   for (const path of spec.requirementsFiles ?? []) {
     const read = await readRequirementsFile(context, path);

@@ -112,6 +112,7 @@ export class UvInstaller implements PackageInstaller {
         "--no-annotate",
         "--quiet",
         ...this.#common(request),
+        ...(files.constraints === undefined ? [] : ["-c", files.constraints]),
         files.requirements,
       ];
       return (await this.#run("lock packages", args, request)).stdout;

@@ -68,9 +68,9 @@ export function compareVersions(a: PythonVersion, b: PythonVersion): number {
   return kindA - kindB || numberA - numberB;
 }
 
-/** Whether a request is a path rather than a version: it has a separator, or starts with `.` or `~`. */
+/** Whether a request is a path rather than a version: it has a separator, or starts with `.` or `~` (not with `~=`). */
 export function isPathRequest(request: string): boolean {
-  return /[\\/]/.test(request) || request.startsWith(".") || request.startsWith("~");
+  return /[\\/]|^\.|^~(?!=)/.test(request);
 }
 
 /** Takes a request apart. Throws a `PythonHostError` of code `argument` when it is none. */
