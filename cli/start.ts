@@ -58,6 +58,7 @@ async function start(transport: CliTransport, flags: StartFlags): Promise<number
       signal: signals.first,
       onProgress: ({ stage, subject, message }) => console.error(message ?? `${stage}: ${subject}`),
     });
+    await hosted.keep(environment);
     server = await startServer({
       ...address,
       transport,

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { join, resolve } from "@std/path";
 import { EnvironmentError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { type EnsureOptions, RuntimeManager, VenvManager } from "../infrastructure/mod.ts";
@@ -55,7 +56,12 @@ export async function resolveEnvironment(options: PythonHostOptions): Promise<Ho
 }
 
 /** An environment of the user's own: it is used as it is, and nothing in it is changed. */
-async function existingVenv(path: string, { packages, python }: PythonHostOptions): Promise<HostEnvironment> {
+async function existingVenv(
+  given: string,
+  { packages, python }: PythonHostOptions,
+): Promise<HostEnvironment> {
+  // The server may start in another directory.
+  const path = resolve(given);
   for (const [option, value] of Object.entries({ packages, python })) {
     if (value === undefined) continue;
     throw new EnvironmentError(
@@ -67,12 +73,13 @@ async function existingVenv(path: string, { packages, python }: PythonHostOption
     );
   }
   const windows = Deno.build.os === "windows";
-  const interpreter = windows ? `${path}\\Scripts\\python.exe` : `${path}/bin/python`;
+  const interpreter = windows ? join(path, "Scripts", "python.exe") : join(path, "bin", "python");
   try {
-    await Deno.stat(`${path}${windows ? "\\" : "/"}pyvenv.cfg`);
+    await Deno.stat(join(path, "pyvenv.cfg"));
     await Deno.stat(interpreter);
   } catch (cause) {
-    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+    const missing = cause instanceof Deno.errors.NotFound || cause instanceof Deno.errors.NotADirectory;
+    if (!missing) throw cause;
     throw new EnvironmentError(`Cannot use environment "${path}": it has no pyvenv.cfg or no interpreter`, {
       cause,
       hint: "Pass the directory of a venv, the one that holds pyvenv.cfg.",

@@ -17,6 +17,7 @@ import {
 import { capabilitiesOf, type HostCapability, type InfrastructureOption } from "./api_capabilities.ts";
 import { NotFoundError } from "./api_errors.ts";
 import { type DotnetOptions, ensurePythonnet, prepareDotnet } from "./dotnet.ts";
+import type { HostEnvironment } from "./environment.ts";
 import { ExposedFunctions } from "./expose.ts";
 import { openPrivateApi } from "./private_api.ts";
 
@@ -81,6 +82,7 @@ export class HostServers implements AsyncDisposable {
   readonly #functions: ExposedFunctions;
   readonly #logger: Logger;
   readonly #running = new Map<string, Running>();
+  readonly #leases = new AsyncDisposableStack();
   #count = 0;
   #closed: Promise<void> | undefined;
 
@@ -132,6 +134,11 @@ export class HostServers implements AsyncDisposable {
     return this.#enter(server, name, "api");
   }
 
+  /** Keeps an environment of ours from being removed until these servers are ended; the user's own are theirs. */
+  async keep({ name, path }: HostEnvironment): Promise<void> {
+    if (name !== undefined) this.#leases.use(await this.#environments.lease({ path }));
+  }
+
   /** Takes note of a server that somebody else started and ends. */
   adopt(server: PythonServer, environment: string | undefined): HostServer {
     return this.#enter(server, environment ?? null, "host");
@@ -175,12 +182,13 @@ export class HostServers implements AsyncDisposable {
     }
   }
 
-  /** Ends all servers that were started here. */
+  /** Ends all servers that were started here, and lets go of what was kept for them. */
   async [Symbol.asyncDispose](): Promise<void> {
     await (this.#closed ??= this.#close());
   }
 
   async #close(): Promise<void> {
+    await using _leases = this.#leases;
     const own = [...this.#running.values()].filter(({ record }) => record.owner === "api");
     await Promise.all(own.map(({ server }) => server.close()));
   }

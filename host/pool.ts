@@ -93,7 +93,11 @@ export class PythonHostPool implements AsyncDisposable {
     options.signal?.throwIfAborted();
     const environment = await resolveEnvironment(options);
     const pool = new PythonHostPool(environment, await withDotnet(options, environment.python));
+    await using undo = new AsyncDisposableStack();
+    undo.use(pool.#servers);
+    await pool.#servers.keep(environment);
     await pool.#startWorkers(options.size ?? navigator.hardwareConcurrency);
+    undo.move();
     return pool;
   }
 
@@ -193,10 +197,10 @@ export class PythonHostPool implements AsyncDisposable {
   }
 
   async #close(drainMs: number): Promise<void> {
+    await using _servers = this.#servers;
     await settledWithin([...this.#active], drainMs);
     this.#queue.fail(closedError());
     await Promise.all(Array.from(this.#workers, (worker) => worker.close()));
-    await this.#servers[Symbol.asyncDispose]();
   }
 
   async #startWorkers(size: number): Promise<void> {

@@ -104,6 +104,9 @@ export class PythonHost implements PythonHostBackend {
     const environments = makeEnvironments(logger);
     const functions = new ExposedFunctions();
     const servers = new HostServers({ environments, functions, logger });
+    await using undo = new AsyncDisposableStack();
+    undo.use(servers);
+    await servers.keep(environment);
     const { name, python } = environment;
     const supervisor = await Supervisor.start({
       setup: { python, transport, options, counters, servers, environment: name },
@@ -111,6 +114,7 @@ export class PythonHost implements PythonHostBackend {
       replacesUninterruptible: replaces,
       logger: options.logger ?? SILENT_LOGGER,
     }, options.signal);
+    undo.move();
     return new PythonHost({ environment, environments, servers, functions, supervisor, counters });
   }
 
