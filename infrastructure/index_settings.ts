@@ -24,6 +24,10 @@ export interface IndexSettings {
   readonly trustedHosts?: readonly string[];
   /** A file with certificates of authorities. */
   readonly certificates?: string;
+  /** A file with the certificate, and its key, that servers want of the client. */
+  readonly clientCertificate?: string;
+  /** The proxy that servers are reached by. */
+  readonly proxy?: string;
   /** How long a silent server is waited for, in seconds. */
   readonly timeoutSeconds?: number;
 }
@@ -88,6 +92,20 @@ function words(text: string | undefined): string[] | undefined {
   return list.length === 0 ? undefined : list;
 }
 
+/** The settings of pip that are carried over. */
+const PIP_KEYS: readonly string[] = [
+  "index-url",
+  "extra-index-url",
+  "find-links",
+  "no-index",
+  "trusted-host",
+  "cert",
+  "client-cert",
+  "proxy",
+  "timeout",
+  "default-timeout",
+];
+
 /** Collects the settings that pip would use: its files, then its variables. */
 export async function readIndexSettings(context: Context): Promise<IndexSettings> {
   const values = new Map<string, string>();
@@ -104,8 +122,7 @@ export async function readIndexSettings(context: Context): Promise<IndexSettings
   for (const text of texts) {
     if (text !== undefined) { for (const [key, value] of parsePipConfig(text)) values.set(key, value); }
   }
-  const keys = ["index-url", "extra-index-url", "find-links", "no-index", "trusted-host", "cert", "timeout"];
-  for (const key of [...keys, "default-timeout"]) {
+  for (const key of PIP_KEYS) {
     const value = context.environment(`PIP_${key.toUpperCase().replaceAll("-", "_")}`);
     if (value) values.set(key, value);
   }
@@ -115,6 +132,8 @@ export async function readIndexSettings(context: Context): Promise<IndexSettings
   const findLinks = words(values.get("find-links"));
   const trustedHosts = words(values.get("trusted-host"));
   const certificates = values.get("cert");
+  const clientCertificate = values.get("client-cert");
+  const proxy = values.get("proxy");
   const settings: IndexSettings = {
     ...(indexUrl ? { indexUrl } : {}),
     ...(extraIndexUrls ? { extraIndexUrls } : {}),
@@ -122,6 +141,8 @@ export async function readIndexSettings(context: Context): Promise<IndexSettings
     ...(/^(1|true|yes|on)$/i.test(values.get("no-index") ?? "") ? { noIndex: true } : {}),
     ...(trustedHosts ? { trustedHosts } : {}),
     ...(certificates ? { certificates } : {}),
+    ...(clientCertificate ? { clientCertificate } : {}),
+    ...(proxy ? { proxy } : {}),
     ...(Number.isFinite(timeout) && timeout > 0 ? { timeoutSeconds: timeout } : {}),
   };
   found.add(settings);
@@ -149,6 +170,8 @@ export function pipVariables(settings: IndexSettings, os: string): Record<string
     ...(settings.noIndex ? { PIP_NO_INDEX: "1" } : {}),
     ...(settings.trustedHosts ? { PIP_TRUSTED_HOST: settings.trustedHosts.join(" ") } : {}),
     ...(settings.certificates ? { PIP_CERT: settings.certificates } : {}),
+    ...(settings.clientCertificate ? { PIP_CLIENT_CERT: settings.clientCertificate } : {}),
+    ...(settings.proxy ? { PIP_PROXY: settings.proxy } : {}),
     ...(settings.timeoutSeconds ? { PIP_TIMEOUT: String(settings.timeoutSeconds) } : {}),
   };
 }
@@ -178,6 +201,8 @@ const UV_VARIABLES: readonly string[] = [
 
 /** The settings as variables for uv. */
 export function uvVariables(settings: IndexSettings, context: Context): Record<string, string> {
+  // pip takes a proxy without its scheme, too.
+  const url = /^\w+:\/\//.test(settings.proxy ?? "") ? settings.proxy! : `http://${settings.proxy}`;
   const result: Record<string, string> = {
     UV_NO_CONFIG: "1",
     UV_PYTHON_DOWNLOADS: "never",
@@ -186,6 +211,8 @@ export function uvVariables(settings: IndexSettings, context: Context): Record<s
     ...(settings.findLinks ? { UV_FIND_LINKS: settings.findLinks.map(oneWord).join(",") } : {}),
     ...(settings.trustedHosts ? { UV_INSECURE_HOST: settings.trustedHosts.join(" ") } : {}),
     ...(settings.certificates ? { SSL_CERT_FILE: settings.certificates } : {}),
+    ...(settings.clientCertificate ? { SSL_CLIENT_CERT: settings.clientCertificate } : {}),
+    ...(settings.proxy ? { ALL_PROXY: url, HTTP_PROXY: url, HTTPS_PROXY: url } : {}),
     ...(settings.timeoutSeconds ? { UV_HTTP_TIMEOUT: String(settings.timeoutSeconds) } : {}),
   };
   for (const name of found.has(settings) ? [...UV_INDEX_VARIABLES, ...UV_VARIABLES] : UV_VARIABLES) {

@@ -40,6 +40,8 @@ export function isRefused(error: unknown): boolean {
 
 /** Whether nothing may be written to a place: its rights, a read-only file system or Deno's permissions forbid it. */
 export function isUnwritable(error: unknown): boolean {
+  // What was mapped already tells by its cause.
+  if (error instanceof PythonHostError) return error.cause !== undefined && isUnwritable(error.cause);
   return isRefused(error) || errorCode(error) === "EROFS" || error instanceof Deno.errors.NotCapable;
 }
 
@@ -74,8 +76,12 @@ export function mapIoError(action: string, error: unknown): unknown {
       cause: error,
     });
   }
-  const options: PythonHostErrorOptions = isRefused(error)
-    ? { cause: error, hint: "Check who owns the path, or set BEEP_PYTHON_HOME to a directory that you own." }
+  const options: PythonHostErrorOptions = isUnwritable(error)
+    ? {
+      cause: error,
+      hint:
+        "Check who owns the path and whether it may be written, or set BEEP_PYTHON_HOME to a directory that you own.",
+    }
     : errorCode(error) === "EXDEV"
     ? {
       cause: error,

@@ -21,6 +21,7 @@
 import { join } from "@std/path";
 import { EnvironmentError } from "../core/errors.ts";
 import type { Context } from "./context.ts";
+import { mapIoError } from "./io_errors.ts";
 import { checkName } from "./names.ts";
 
 /** The paths of a data directory. */
@@ -87,7 +88,17 @@ const preparedHomes = new Set<string>();
  */
 export async function prepareHome(context: Context): Promise<Layout> {
   const layout = new Layout(context.home);
-  const { io, os } = context;
+  try {
+    await checkHome(context, layout);
+  } catch (error) {
+    // Callers name all permissions that their action needs, at once.
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    throw mapIoError(`use data directory "${layout.home}"`, error);
+  }
+  return layout;
+}
+
+async function checkHome({ io, os }: Context, layout: Layout): Promise<void> {
   await io.mkdir(layout.home, { recursive: true, mode: 0o700 });
   if (os !== "windows" && !preparedHomes.has(layout.home)) {
     const real = await io.realPath(layout.home);
@@ -105,7 +116,6 @@ export async function prepareHome(context: Context): Promise<Layout> {
     }
     preparedHomes.add(layout.home);
   }
-  return layout;
 }
 
 function foreignHome(home: string, uid: number | null): EnvironmentError {

@@ -98,8 +98,8 @@ export function packageOf(requirement: string): string | undefined {
 
 /** The text of index settings that goes into a specification. */
 export function indexKey(settings: IndexSettings): string {
-  const { certificates: _c, timeoutSeconds: _t, trustedHosts: _h, ...where } = settings;
-  return redactUrl(JSON.stringify(where));
+  const { indexUrl, extraIndexUrls, findLinks, noIndex } = settings;
+  return redactUrl(JSON.stringify({ indexUrl, extraIndexUrls, findLinks, noIndex }));
 }
 
 /** The hash that names a specification on a platform. */

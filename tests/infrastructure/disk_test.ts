@@ -6,7 +6,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { fakeArchive } from "./_fake_python.ts";
+import { fakeArchive, fakeInstallation } from "./_fake_python.ts";
 import { temporary, tree } from "./_support.ts";
 
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
@@ -83,5 +83,53 @@ Deno.test({
   async fn() {
     const { text } = await installOn('mount -t tmpfs -o ro none "$1"', 2);
     assert(/EnvironmentError environment/.test(text), text);
+  },
+});
+
+Deno.test({
+  name: "an environment on a disk that may not be written can be used; what would change it is a typed error",
+  ignore: !mayMount(),
+  async fn() {
+    await using scratch = await temporary("disk_");
+    await fakeInstallation(join(scratch.path, "base"), "3.12.0");
+    const home = join(scratch.path, "home");
+    const prelude = `import { RuntimeManager, VenvManager } from "${MODULE}";
+      const runtimes = new RuntimeManager({
+        home: "${home}",
+        environment: (name) => name === "PATH" ? "${scratch.path}/base/bin:/usr/bin:/bin" : undefined,
+      });
+      const environments = new VenvManager({ runtimes, installer: "pip" });`;
+    const make = join(scratch.path, "make.ts");
+    await Deno.writeTextFile(make, `${prelude} await environments.create("work");`);
+    const use = join(scratch.path, "use.ts");
+    await Deno.writeTextFile(
+      use,
+      `${prelude}
+      console.log((await environments.run("work", { module: "any" })).code);
+      const change = { constraints: ["six<2"] };
+      for (const action of [
+        () => environments.sync("work", change),
+        () => environments.install("work", ["six"]),
+        () => environments.delete("work"),
+        () => environments.gc(),
+      ]) await action().catch((error) => console.log(error.name, error.hint.slice(0, 9)));`,
+    );
+    const output = await new Deno.Command("unshare", {
+      args: [
+        "-rm",
+        "sh",
+        "-c",
+        'run() { "$2" run -A --no-check --cached-only --config "$3" "$1"; }; run "$4" "$2" "$3" && ' +
+        'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && run "$5" "$2" "$3"',
+        "sh",
+        home,
+        Deno.execPath(),
+        CONFIG,
+        make,
+        use,
+      ],
+    }).output();
+    const text = new TextDecoder().decode(output.stdout) + new TextDecoder().decode(output.stderr);
+    assertEquals(text, `0\n${"EnvironmentError Check who\n".repeat(4)}`);
   },
 });

@@ -14,7 +14,7 @@ import { pipVariables, readIndexSettings, uvVariables } from "../../infrastructu
 import { decisivePipLines } from "../../infrastructure/pip.ts";
 import { withRequirementFiles } from "../../infrastructure/requirement_files.ts";
 import { readPyproject, readRequirementsFile } from "../../infrastructure/requirements.ts";
-import { canonicalRequirements, type Specification } from "../../infrastructure/specification.ts";
+import { canonicalRequirements, indexKey, type Specification } from "../../infrastructure/specification.ts";
 import { specify } from "../../infrastructure/specify.ts";
 import { isPathRequest } from "../../infrastructure/versions.ts";
 import { fakeInstallation, fakePython, writeExecutable } from "./_fake_python.ts";
@@ -122,6 +122,17 @@ Deno.test("settings that a caller gives are stronger than uv's variables; a dire
   assertEquals(given.UV_FIND_LINKS, "file:///a%20b%2C%20c,/d");
   assertEquals(uvVariables(await readIndexSettings(world), world).UV_INDEX, "https://own.example");
   assertEquals(pipVariables({ findLinks: ["/a b", "/d"] }, "linux").PIP_FIND_LINKS, "file:///a%20b /d");
+});
+
+Deno.test("the proxy and the client's certificate of pip's settings are given to both installers", async () => {
+  const environment = only({ PIP_PROXY: "proxy.example:8080", PIP_CLIENT_CERT: "/c.pem" });
+  const world = context("/h", { environment });
+  const settings = await readIndexSettings(world);
+  const pip = pipVariables(settings, "linux");
+  assertEquals([pip.PIP_PROXY, pip.PIP_CLIENT_CERT], ["proxy.example:8080", "/c.pem"]);
+  const uv = uvVariables(settings, world);
+  assertEquals([uv.HTTPS_PROXY, uv.SSL_CLIENT_CERT], ["http://proxy.example:8080", "/c.pem"]);
+  assertEquals(indexKey(settings), indexKey({}));
 });
 
 Deno.test("a named Python that failed once is asked again; the files of requirements are swept", async () => {
