@@ -5,8 +5,8 @@
  */
 
 import type { CallOptions } from "../core/backend.ts";
-import { PythonError } from "../core/errors.ts";
 import type { PythonObjectHandle } from "../core/handles.ts";
+import { describeThrown } from "../core/thrown.ts";
 import { toExpression, wrapResult } from "./proxy.ts";
 import type { Described, PythonResult, Untyped } from "./proxy_types.ts";
 
@@ -50,7 +50,7 @@ export async function withContext<M, R>(
     } catch (error) {
       // When the server has gone there is nothing to leave, and the body's error says why.
       if (!backend.isInitialized) throw error;
-      if (await leave(describe(error))) return undefined;
+      if (await leave(describeThrown(error))) return undefined;
       throw error;
     }
     await leave(null);
@@ -58,12 +58,4 @@ export async function withContext<M, R>(
   } finally {
     context[Symbol.dispose]();
   }
-}
-
-/** What Python is told of an error; by its number it finds its own exception again. */
-function describe(error: unknown): Record<string, unknown> {
-  const exception = error instanceof PythonError ? error.exception.id ?? null : null;
-  return error instanceof Error
-    ? { name: error.name, message: error.message, stack: error.stack ?? "", exception }
-    : { name: "", message: String(error), stack: "", exception };
 }

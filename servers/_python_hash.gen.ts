@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "f9d92f974ef35da71c39e6cc8245f94e718ad6d2ff612961800f808da06a36ec";
+export const PYTHON_SOURCES_HASH: string = "5b1a027eb75996cebef9fe21f326b62a88a572cfd8e918b4129cd7cec640489f";

@@ -25,7 +25,9 @@ const CONVERSIONS: Readonly<Record<string, Convert>> = {
   "stale-handle": (payload) => new StaleHandleError(payload.message, hintOf(payload)),
   // Asked for, a cancel is answered by the caller's own reason before it gets here; so the server did it unasked.
   cancelled: (_payload, action) =>
-    new ConnectionClosedError(`Cannot ${action}: the server cancelled it because its session ended`),
+    new ConnectionClosedError(
+      `Cannot ${action}: the server stopped it, since its session ended or the call in which it was made was stopped`,
+    ),
   protocol: (payload) => new ProtocolError("remote", payload.message, hintOf(payload)),
   version: (payload) => new ProtocolError("remote", payload.message, { code: "version", ...hintOf(payload) }),
   limit: (payload) => new ProtocolError("remote", payload.message, { code: "limit", ...hintOf(payload) }),

@@ -152,6 +152,8 @@ class Writer {
 
   #writeRecord(value: Record<string, unknown>): string {
     if (Object.getOwnPropertySymbols(value).length > 0) {
+      // An iterable that was written as a literal.
+      if (Symbol.iterator in value || Symbol.asyncIterator in value) return this.#writeInstance(value);
       throw this.#error("Cannot send an object with symbols as keys to Python: a symbol has no image there");
     }
     this.#open(value);

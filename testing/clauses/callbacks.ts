@@ -179,6 +179,52 @@ export const CALLBACKS: readonly Clause[] = [
     },
   ),
   clause(
+    "too-deep-concurrent",
+    "concurrent calls that call each other without end, end in an error of code limit, too",
+    async ({ backend }) => {
+      const ping = (depth: number): Promise<number> =>
+        backend.evaluate<number>("ping(depth + 1)", { ping, depth }, { concurrent: true });
+      const error = await assertRejects(() => ping(0), PythonHostError);
+      assertEquals(error.code, "limit");
+    },
+  ),
+  clause(
+    "more-than-threads",
+    "functions that make concurrent calls do so, however many concurrent calls wait for them",
+    async ({ backend }) => {
+      const double = (n: number) => backend.evaluate("2 * n", { n }, { concurrent: true });
+      const calls = Array.from(
+        { length: 50 },
+        (_, n) => backend.evaluate("double(n)", { n, double }, { concurrent: true }),
+      );
+      assertEquals(await Promise.all(calls), Array.from({ length: 50 }, (_, n) => 2 * n));
+    },
+  ),
+  clause(
+    "blocked-loop",
+    "a coroutine that waits without awaiting for a function that wants a coroutine is told so, and does not hang",
+    async ({ backend }) => {
+      await backend.evaluate("import asyncio");
+      const answers: unknown[] = [];
+      const f = async () => {
+        answers.push(await backend.evaluate("6 * 7"));
+        answers.push(await rejection(backend.evaluate("await asyncio.sleep(0)")));
+        const g = async () => {
+          answers.push(await rejection(backend.evaluate("await asyncio.sleep(0)")));
+        };
+        await backend.evaluate("g()", { g });
+      };
+      await backend.evaluate("async def main():\n  f()\nawait main()", { f: () => f() });
+      const [plain, ...refused] = answers;
+      assertEquals(plain, 42);
+      assertEquals(refused.length, 2);
+      for (const error of refused) {
+        assertMatch(String(error), /RuntimeError: Cannot await.* blocks the event loop/);
+      }
+      assertEquals(await backend.evaluate("await asyncio.sleep(0, 'goes on')"), "goes on");
+    },
+  ),
+  clause(
     "same-error",
     "an error of a function that nobody catches arrives as the same object",
     async ({ backend }) => {

@@ -241,4 +241,25 @@ export const CANCELLATION: readonly Clause[] = [
       assertEquals(await backend.evaluate(QUICK_CODE), 2);
     },
   },
+  ...["", "s"].map((session) =>
+    pythonClause(
+      `nested${session && "-session"}`,
+      `stopping a call stops what its function has called in turn${session && ", in a further session too"}`,
+      async ({ backend }) => {
+        if (session !== "") await backend.openSession!(session);
+        const options = session === "" ? {} : { session };
+        const controller = new AbortController();
+        const reason = new Error("enough");
+        const nested = Promise.withResolvers<unknown>();
+        const f = () => {
+          setTimeout(() => controller.abort(reason), 50);
+          return backend.evaluate(SLOW_CODE, {}, options).then(nested.reject, nested.resolve);
+        };
+        const call = backend.evaluate("f()", { f }, { ...options, signal: controller.signal });
+        assert(await call.catch((error) => error) === reason);
+        assertInstanceOf(await nested.promise, PythonHostError);
+        assertEquals(await backend.evaluate("1 + 1", {}, options), 2);
+      },
+    )
+  ),
 ];

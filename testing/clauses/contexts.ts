@@ -77,6 +77,16 @@ const THINGS = "import gc; sum(type(o).__name__ == 'Thing' for o in gc.get_objec
 /** See the module comment. */
 export const CONTEXTS: readonly Clause[] = [
   ...both(
+    "odd-error",
+    "what cannot be described reaches __exit__, too, and is thrown on",
+    async (backend, make) => {
+      const thrown = Object.create(null);
+      const leaving = withContext(await manager(backend, `${make}()`), () => Promise.reject(thrown));
+      assert(await leaving.then(() => false, (error) => error === thrown));
+      assertEquals(await backend.evaluate("log"), ["in", "JavaScriptError", "out"]);
+    },
+  ),
+  ...both(
     "body",
     "the body gets what __enter__ gave, and its result is the result",
     async (backend, make) => {

@@ -30,6 +30,11 @@ export const COROUTINES: readonly Clause[] = [
       await client.dispose();
     },
   ),
+  clause("stopped-loop", "code that stops the loop stops no coroutine", async ({ backend }) => {
+    const code = "import asyncio\nasyncio.get_running_loop().stop()\nawait asyncio.sleep(0.01)\n'on'";
+    assertEquals(await backend.evaluate(code), "on");
+    assertEquals(await backend.evaluate("await asyncio.sleep(0, 'on')"), "on");
+  }),
   clause("any-awaitable", "whatever has __await__ is awaitable", async ({ backend }) => {
     const code =
       "class Later:\n  def __await__(self):\n    return (yield from asyncio.sleep(0, 'now').__await__())\nLater()";

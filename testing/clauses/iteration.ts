@@ -74,6 +74,20 @@ async function logged(backend: PythonHostBackend): Promise<unknown[]> {
 
 /** See the module comment. */
 export const ITERATION: readonly Clause[] = [
+  clause("literal", "an iterable that is written as a literal is a Python iterator", async ({ backend }) => {
+    const numbers = {
+      *[Symbol.iterator]() {
+        yield* [1, 2, 3];
+      },
+    };
+    assertEquals(await backend.evaluate("sum(numbers)", { numbers }), 6);
+    const later = {
+      async *[Symbol.asyncIterator]() {
+        yield* numbers;
+      },
+    };
+    assertEquals(await backend.evaluate("[x async for x in xs[0]]", { xs: [later] }), [1, 2, 3]);
+  }),
   ...both("all", "all items arrive, in order", async (backend, make) => {
     const items = await collect(iterate(await held(backend, `${make}(2000)`)));
     assertEquals(items, [...Array(2000).keys()]);

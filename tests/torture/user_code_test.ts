@@ -5,6 +5,7 @@ import {
   CallNotInterruptedError,
   CallTimeoutError,
   PythonError,
+  PythonHostError,
   ServerExitedError,
 } from "../../core/errors.ts";
 import { startBench, TRANSPORTS, until } from "../output/_server.ts";
@@ -222,6 +223,14 @@ text.getvalue()`;
     out = "";
     await backend.evaluate("sys.stdout.close(); sys.stderr.close(); print('open')", undefined, listen);
     assertEquals(out, "open\n");
+  });
+
+  Deno.test(`a call whose reply cannot be made is told so (${transport})`, async () => {
+    await using bench = await startBench(transport);
+    // What replies are made with, broken by user code: a module of this name on the path does as much.
+    const broken = "import sys, types\nsys.modules['json'] = types.ModuleType('json')\nraise ValueError";
+    await assertRejects(() => bench.backend.evaluate(broken), PythonHostError, "The reply could not be made");
+    assertEquals(await bench.backend.evaluate("1 + 1"), 2);
   });
 
   Deno.test(`#71 code that swallows a stop is stopped again, and at last given up (${transport})`, async () => {

@@ -15,7 +15,7 @@ from itertools import count
 
 from beep_host import raised, values
 from beep_host.errors import CallInterrupted, ClientGoneError, LimitError
-from beep_host.execution import current_call
+from beep_host.execution import current_call, wait_unbroken
 
 # The number of the running call's own input handler.
 INPUT_FUNCTION = 0
@@ -72,28 +72,28 @@ class HostFunction:
             call = None
         if self._is_async and _runs_event_loop():
             return self._future(call, args, kwargs)
+        if call is not None and call.depth >= MAX_DEPTH:
+            raise LimitError(
+                f"Cannot call function: the two languages call each other {call.depth + 1} deep, the most is {MAX_DEPTH}"
+            )
         session = self._session
         waiter = session.waiter
         if waiter is not None and session.thread_ident == get_ident() and call is not None:
-            depth = call.depth + 1
-            if depth > MAX_DEPTH:
-                raise LimitError(
-                    f"Cannot call function: the two languages call each other {depth} deep, the most is {MAX_DEPTH}"
-                )
             invocation = self._send(call, waiter.wake, waiter.reply, args, kwargs)
             try:
-                waiter.wait(invocation)
+                wait_unbroken(call, waiter.wait, invocation)
                 return invocation.result(session)
             finally:
                 self._forget(invocation)
         lock = allocate_lock()
         lock.acquire()
-        invocation = self._send(call, lock.release, None, args, kwargs)
-        try:
-            lock.acquire()
-            return invocation.result(session)
-        finally:
-            self._forget(invocation)
+        with self._client.server.event_loop.waiting(call):
+            invocation = self._send(call, lock.release, None, args, kwargs)
+            try:
+                lock.acquire()
+                return invocation.result(session)
+            finally:
+                self._forget(invocation)
 
     def _forget(self, invocation: Invocation) -> None:
         client = self._client

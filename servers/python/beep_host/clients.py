@@ -90,6 +90,10 @@ class Client:
             raise LimitError(
                 f"Cannot take call: {len(self.running)} are in flight, maxInFlight is {self.server.limits.max_in_flight}"
             )
+        if call.options and "parent" in call.options:
+            parent = call.parent = self.running.get(call.options["parent"])
+            if parent is not None:
+                call.depth = parent.depth + 1
         self.running[call.id] = call
         # Entered first and looked at then: a close that comes between the two finds the call and stops it.
         if self.is_closed:

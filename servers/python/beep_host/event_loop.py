@@ -15,16 +15,28 @@ class EventLoop:
         self._loop = None
         self._thread = 0
         self._tasks: set = set()
+        # The call whose code blocks the loop by waiting for a function of its client.
+        self._blocked_by: object | None = None
 
     @property
     def is_current(self) -> bool:
         """Whether this is the loop's thread."""
         return self._thread == get_ident()
 
+    def waiting(self, call: object | None) -> _Waiting:
+        """Says, while it is entered, that the thread waits for a function that the call has called."""
+        return _Waiting(self, call if self.is_current else None)
+
     def run(self, call: object, awaitable: object) -> None:
         """Awaits on the loop, in a copy of the caller's context, and finishes the call with the result."""
         import contextvars
 
+        if self._would_wait_for_itself(call):
+            _close(awaitable)
+            raise RuntimeError(
+                "Cannot await: a coroutine waits, without awaiting, for the function that makes this call, and blocks "
+                "the event loop. Make the function async and await it."
+            )
         loop = self._started()
         # From here on nothing that the call says may make the loop wait for a client.
         without_waiting = getattr(call.reply, "without_waiting", None)
@@ -50,11 +62,20 @@ class EventLoop:
         asyncio.set_event_loop(loop)
         while not loop.is_closed():
             try:
+                # User code may stop the loop, which is not its own.
                 loop.run_forever()
-                return
             except (KeyboardInterrupt, SystemExit):
                 # A task raised it: asyncio stores it in the task, where the call reports it, and raises it here too.
                 continue
+
+    def _would_wait_for_itself(self, call: object) -> bool:
+        blocked_by = self._blocked_by
+        if blocked_by is None:
+            return False
+        parent = call.parent
+        while parent is not None and parent is not blocked_by:
+            parent = parent.parent
+        return parent is not None
 
     def _begin(self, call: object, awaitable: object) -> None:
         if call.cancel_requested:
@@ -86,6 +107,24 @@ class EventLoop:
                 call.finish(task.result())
         except BaseException as failure:
             call.fail(failure)
+
+
+class _Waiting:
+    """See `EventLoop.waiting`."""
+
+    __slots__ = ("_call", "_loop")
+
+    def __init__(self, loop: EventLoop, call: object | None) -> None:
+        self._loop = loop
+        self._call = call
+
+    def __enter__(self) -> None:
+        if self._call is not None:
+            self._loop._blocked_by = self._call
+
+    def __exit__(self, *_error: object) -> None:
+        if self._call is not None:
+            self._loop._blocked_by = None
 
 
 def _cancelled_error(message: str) -> BaseException:

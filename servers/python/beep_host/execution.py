@@ -46,6 +46,8 @@ _RESEND_S = 0.05
 _MAX_RAISED = 3
 
 current_call: ContextVar = ContextVar("beep_host_call")
+# Two may want to stop the same call.
+_preparing = allocate_lock()
 
 
 class Call:
@@ -61,6 +63,7 @@ class Call:
         "finished",
         "id",
         "injected",
+        "inner",
         "interruptible",
         "is_shielded",
         "lock",
@@ -68,6 +71,7 @@ class Call:
         "options",
         "outer",
         "output",
+        "parent",
         "parts",
         "raised",
         "reply",
@@ -94,7 +98,11 @@ class Call:
         self.injected = False
         self.raised = 0
         self.thread = 0
+        # The call under which this one is nested on its thread, and the one that is nested under this one.
         self.outer: Call | None = None
+        self.inner: Call | None = None
+        # The call whose function made this one, on whatever thread it waits.
+        self.parent: Call | None = None
         # How many calls of the other language this one is nested in.
         self.depth = 0
         # What it has written and is kept back, see `output.py`.
@@ -152,6 +160,7 @@ def run_call(call: Call, state: ThreadState) -> None:
             if outer is not None:
                 call.outer = outer
                 call.depth = outer.depth + 1
+                outer.inner = call
             call.thread = state.ident
             state.running = call
             current_call.set(call)
@@ -166,6 +175,7 @@ def run_call(call: Call, state: ThreadState) -> None:
         _settle(call, state)
     state.running = call.outer
     if call.outer is not None:
+        call.outer.inner = None
         current_call.set(call.outer)
     try:
         if error is not None:
@@ -221,6 +231,24 @@ def shielded(call: Call, function: object, *args: object) -> None:
         raise CallInterrupted
 
 
+def wait_unbroken(call: Call, wait: object, invocation: object) -> None:
+    """Waits for a function of the client. A stop ends the waiting (`abandon`); an exception amid it could lose what
+    was just taken from the queue or belongs to a call that is nested here."""
+    if not call.interruptible:
+        wait(invocation)
+        return
+    call.interruptible = False
+    try:
+        lock = call.lock
+        if lock is not None:
+            with lock:
+                pass
+            _take_injected()
+        wait(invocation)
+    finally:
+        call.interruptible = True
+
+
 def _take_injected() -> None:
     """An asynchronous exception is raised when a function is entered, if not before."""
 
@@ -235,6 +263,10 @@ def _report_lost_reply(call: Call, failure: BaseException) -> None:
     try:
         call.fail(failure)
     except BaseException as second:
+        # User code has broken what replies are made with. Whoever waits is told at least that.
+        give_up = getattr(call.reply, "give_up", None)
+        if give_up is not None:
+            give_up(call)
         sys.__stderr__.write(f"beep_host: lost the reply of call {call.id}: {second!r}\n")
 
 
@@ -266,9 +298,7 @@ def cancel(call: Call, grace_s: float) -> str:
     done = allocate_lock()
     done.acquire()
     call.done = done
-    if call.lock is None:
-        call.lock = allocate_lock()
-    call.cancel_requested = True
+    _prepare(call)
     deadline = monotonic() + grace_s
     while not call.finished:
         _interrupt_once(call)
@@ -280,9 +310,22 @@ def cancel(call: Call, grace_s: float) -> str:
     return "stopped"
 
 
+def _prepare(call: Call) -> None:
+    with _preparing:
+        if call.lock is None:
+            call.lock = allocate_lock()
+    call.cancel_requested = True
+
+
 def _interrupt_once(call: Call) -> None:
     if call.client.invocations:
         callbacks.abandon(call.client, call)
+    # What is nested under the call on its thread keeps it from going on, and is stopped first.
+    inner = call.inner
+    if inner is not None:
+        _prepare(inner)
+        _interrupt_once(inner)
+        return
     stop = call.stop
     if stop is not None:
         stop()

@@ -1,4 +1,7 @@
-"""The threads of `concurrent` calls: as many as are needed at once up to a cap, beyond which calls queue."""
+"""The threads of `concurrent` calls: as many as are needed at once up to a cap, beyond which calls queue.
+
+A call that a client's function makes never queues: the threads of the pool may all be waiting for such functions.
+"""
 
 from __future__ import annotations
 
@@ -22,22 +25,33 @@ class CallPool:
     def run(self, call: object) -> None:
         """Runs the call on a thread of the pool, in no stated order."""
         with self._lock:
-            starts = self._idle <= 0 and self._threads < self._max_threads
+            starts = self._idle <= 0 and (self._threads < self._max_threads or "parent" in call.options)
             if starts:
                 self._threads += 1
             else:
                 self._idle -= 1
-        self._queue.put(call)
+                self._queue.put(call)
         if starts:
-            import threading
+            self._start(call)
 
-            threading.Thread(target=self._serve, name="beep-concurrent-call", daemon=True).start()
+    def _start(self, call: object) -> None:
+        import threading
 
-    def _serve(self) -> None:
+        try:
+            threading.Thread(target=self._serve, args=(call,), name="beep-concurrent-call", daemon=True).start()
+        except RuntimeError as error:
+            with self._lock:
+                self._threads -= 1
+            call.fail(error)
+
+    def _serve(self, call: object) -> None:
         state = ThreadState(False)
         while True:
-            call = self._queue.get()
             call.session.context.copy().run(run_call, call, state)
             call = None
             with self._lock:
+                if self._threads > self._max_threads:
+                    self._threads -= 1
+                    return
                 self._idle += 1
+            call = self._queue.get()

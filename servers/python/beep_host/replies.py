@@ -51,6 +51,10 @@ class FrameReply:
                 exception["id"] = number
         self.sink.reply(dumps([call.id, "error", payload]), ())
 
+    def give_up(self, call: object) -> None:
+        """The least that can be said, when neither the result nor its error could be made into a reply."""
+        self.sink.reply(b'[%d,"error",{"code":"protocol","message":"The reply could not be made"}]' % call.id, ())
+
     def _tell_dropped(self, client: object) -> None:
         """Which of the client's functions Python has let go of since the last time."""
         ids = []
