@@ -209,7 +209,9 @@ export const CANCELLATION: readonly Clause[] = [
     "a stop never reaches a call that runs beside it on another thread",
     async ({ backend }) => {
       const code = "total = 0\nfor number in range(300000):\n  total += number\ntotal";
-      const bystanders = [1, 2].map(() => backend.evaluate(code, { total: 0 }, { concurrent: true }));
+      const bystanders = [1, 2].map(() =>
+        backend.evaluate(code, { total: 0, number: 0 }, { concurrent: true })
+      );
       for (const concurrent of [false, true, false, true]) {
         const call = backend.evaluate("while True:\n  pass", undefined, { timeoutMs: 10, concurrent });
         await assertRejects(() => call, CallTimeoutError);
