@@ -7,7 +7,7 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex. */
-export const PYTHON_SOURCES_HASH: string = "5b1a027eb75996cebef9fe21f326b62a88a572cfd8e918b4129cd7cec640489f";
+export const PYTHON_SOURCES_HASH: string = "cb2581b0843ad7a4f73fd1968608b305280f125aaceebae40e0bcc255936ac8d";
 
 /** The content of each file by its path, with `/`, from the directory that Python is started on. */
 export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
@@ -638,7 +638,7 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "",
     "from beep_host import raised, values",
     "from beep_host.errors import CallInterrupted, ClientGoneError, LimitError",
-    "from beep_host.execution import current_call, wait_unbroken",
+    "from beep_host.execution import current_call, unbroken",
     "",
     "# The number of the running call's own input handler.",
     "INPUT_FUNCTION = 0",
@@ -699,12 +699,15 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "            raise LimitError(",
     "                f\"Cannot call function: the two languages call each other {call.depth + 1} deep, the most is {MAX_DEPTH}\"",
     "            )",
+    "        return unbroken(call, self._ask, call, args, kwargs)",
+    "",
+    "    def _ask(self, call: object, args: tuple, kwargs: dict) -> object:",
     "        session = self._session",
     "        waiter = session.waiter",
     "        if waiter is not None and session.thread_ident == get_ident() and call is not None:",
     "            invocation = self._send(call, waiter.wake, waiter.reply, args, kwargs)",
     "            try:",
-    "                wait_unbroken(call, waiter.wait, invocation)",
+    "                waiter.wait(invocation)",
     "                return invocation.result(session)",
     "            finally:",
     "                self._forget(invocation)",
@@ -3616,12 +3619,11 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "        raise CallInterrupted",
     "",
     "",
-    "def wait_unbroken(call: Call, wait: object, invocation: object) -> None:",
-    "    \"\"\"Waits for a function of the client. A stop ends the waiting (`abandon`); an exception amid it could lose what",
-    "    was just taken from the queue or belongs to a call that is nested here.\"\"\"",
-    "    if not call.interruptible:",
-    "        wait(invocation)",
-    "        return",
+    "def unbroken(call: Call | None, function: object, *args: object) -> object:",
+    "    \"\"\"Asks the client amid user code, and gives its answer. A stop ends the waiting (`abandon`); an exception amid it",
+    "    could cut a message short, or lose what was just taken from the queue or belongs to a call that is nested here.\"\"\"",
+    "    if call is None or not call.interruptible or get_ident() != call.thread:",
+    "        return function(*args)",
     "    call.interruptible = False",
     "    try:",
     "        lock = call.lock",
@@ -3629,7 +3631,7 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "            with lock:",
     "                pass",
     "            _take_injected()",
-    "        wait(invocation)",
+    "        return function(*args)",
     "    finally:",
     "        call.interruptible = True",
     "",

@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "5b1a027eb75996cebef9fe21f326b62a88a572cfd8e918b4129cd7cec640489f";
+export const PYTHON_SOURCES_HASH: string = "cb2581b0843ad7a4f73fd1968608b305280f125aaceebae40e0bcc255936ac8d";

@@ -15,7 +15,7 @@ from itertools import count
 
 from beep_host import raised, values
 from beep_host.errors import CallInterrupted, ClientGoneError, LimitError
-from beep_host.execution import current_call, wait_unbroken
+from beep_host.execution import current_call, unbroken
 
 # The number of the running call's own input handler.
 INPUT_FUNCTION = 0
@@ -76,12 +76,15 @@ class HostFunction:
             raise LimitError(
                 f"Cannot call function: the two languages call each other {call.depth + 1} deep, the most is {MAX_DEPTH}"
             )
+        return unbroken(call, self._ask, call, args, kwargs)
+
+    def _ask(self, call: object, args: tuple, kwargs: dict) -> object:
         session = self._session
         waiter = session.waiter
         if waiter is not None and session.thread_ident == get_ident() and call is not None:
             invocation = self._send(call, waiter.wake, waiter.reply, args, kwargs)
             try:
-                wait_unbroken(call, waiter.wait, invocation)
+                waiter.wait(invocation)
                 return invocation.result(session)
             finally:
                 self._forget(invocation)

@@ -231,12 +231,11 @@ def shielded(call: Call, function: object, *args: object) -> None:
         raise CallInterrupted
 
 
-def wait_unbroken(call: Call, wait: object, invocation: object) -> None:
-    """Waits for a function of the client. A stop ends the waiting (`abandon`); an exception amid it could lose what
-    was just taken from the queue or belongs to a call that is nested here."""
-    if not call.interruptible:
-        wait(invocation)
-        return
+def unbroken(call: Call | None, function: object, *args: object) -> object:
+    """Asks the client amid user code, and gives its answer. A stop ends the waiting (`abandon`); an exception amid it
+    could cut a message short, or lose what was just taken from the queue or belongs to a call that is nested here."""
+    if call is None or not call.interruptible or get_ident() != call.thread:
+        return function(*args)
     call.interruptible = False
     try:
         lock = call.lock
@@ -244,7 +243,7 @@ def wait_unbroken(call: Call, wait: object, invocation: object) -> None:
             with lock:
                 pass
             _take_injected()
-        wait(invocation)
+        return function(*args)
     finally:
         call.interruptible = True
 
