@@ -7,7 +7,7 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex. */
-export const PYTHON_SOURCES_HASH: string = "cb2581b0843ad7a4f73fd1968608b305280f125aaceebae40e0bcc255936ac8d";
+export const PYTHON_SOURCES_HASH: string = "72b590600e39a26637809176d4b5981ab7235f315cbfed6f6cd81e50904bbd0a";
 
 /** The content of each file by its path, with `/`, from the directory that Python is started on. */
 export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
@@ -10848,11 +10848,18 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "    return json",
     "",
     "",
+    "_encode: object | None = None",
+    "",
+    "",
     "def dumps(value: object) -> bytes:",
     "    \"\"\"Our own plain data as compact JSON.\"\"\"",
-    "    import json",
+    "    global _encode",
+    "    if _encode is None:",
+    "        # Once, for the ready line: what user code does to `sys.modules` later is no business of ours.",
+    "        from json import JSONEncoder",
     "",
-    "    return json.dumps(value, separators=(\",\", \":\")).encode()",
+    "        _encode = JSONEncoder(separators=(\",\", \":\")).encode",
+    "    return _encode(value).encode()",
     "",
     "",
     "# The operations whose result is a value of user code; all others answer with plain data of ours.",

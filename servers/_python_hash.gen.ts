@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "cb2581b0843ad7a4f73fd1968608b305280f125aaceebae40e0bcc255936ac8d";
+export const PYTHON_SOURCES_HASH: string = "72b590600e39a26637809176d4b5981ab7235f315cbfed6f6cd81e50904bbd0a";

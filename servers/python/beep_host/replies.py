@@ -109,11 +109,18 @@ def _event(call: object, kind: str, value: object, parts: tuple, binary: list | 
     return json
 
 
+_encode: object | None = None
+
+
 def dumps(value: object) -> bytes:
     """Our own plain data as compact JSON."""
-    import json
+    global _encode
+    if _encode is None:
+        # Once, for the ready line: what user code does to `sys.modules` later is no business of ours.
+        from json import JSONEncoder
 
-    return json.dumps(value, separators=(",", ":")).encode()
+        _encode = JSONEncoder(separators=(",", ":")).encode
+    return _encode(value).encode()
 
 
 # The operations whose result is a value of user code; all others answer with plain data of ours.

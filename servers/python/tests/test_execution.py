@@ -6,6 +6,8 @@ count for each cell is taken from BEEP_RACES (200 unless set; the soak sets 10,0
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
 import threading
@@ -211,3 +213,30 @@ class Races(unittest.TestCase):
             self.assertEqual(self.recorder.outcomes[number][0][0], name)
         run_call(self.call(9, "1 + 1"), state)
         self.assertEqual(self.recorder.outcomes[9], [("value", 2)])
+
+    def test_a_reply_that_cannot_be_made_is_given_up_by_a_word(self) -> None:
+        class Broken(Recorder):
+            def finish(self, call: Call, value: object) -> None:
+                raise MemoryError
+
+            def fail(self, call: Call, error: BaseException) -> None:
+                raise MemoryError
+
+            def give_up(self, call: Call) -> None:
+                self.outcomes[call.id] = ["given up"]
+
+        self.recorder = Broken()
+        with redirect_lost_replies() as told:
+            run_call(self.call(1, "1 + 1"), self.on_main())
+        self.assertEqual(self.recorder.outcomes[1], ["given up"])
+        self.assertIn("lost the reply of call 1", told.getvalue())
+
+
+@contextlib.contextmanager
+def redirect_lost_replies() -> object:
+    """Takes what the server says on its own stderr."""
+    real, sys.__stderr__ = sys.__stderr__, io.StringIO()
+    try:
+        yield sys.__stderr__
+    finally:
+        sys.__stderr__ = real
