@@ -11,6 +11,7 @@ import { SILENT_LOGGER } from "../core/logger.ts";
 import { type PythonServer, startServer } from "../servers/mod.ts";
 import type { HostServers } from "./host_servers.ts";
 import type { HostTransport, PythonHostOptions } from "./options.ts";
+import { unlessAborted } from "./when_ready.ts";
 
 /** What every generation of a host is made from. */
 export interface GenerationSetup {
@@ -73,7 +74,8 @@ export class Generation implements AsyncDisposable {
     }));
     const generation = new Generation(number, server, backend);
     await backend.initialize({ signal });
-    await prepare?.(backend);
+    // Closing the backend ends what it may still be doing then.
+    if (prepare !== undefined) await unlessAborted(prepare(backend), signal);
     signal?.throwIfAborted();
     resources.move();
     return generation;

@@ -53,9 +53,10 @@ export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal 
   const aborted = Promise.withResolvers<never>();
   const onAbort = (): void => aborted.reject(signal.reason);
   signal.addEventListener("abort", onAbort);
+  if (signal.aborted) onAbort();
   try {
-    signal.throwIfAborted();
-    return await Promise.race([promise, aborted.promise]);
+    // Also when it has aborted: nobody else may be there to take what the promise rejects with.
+    return await Promise.race([aborted.promise, promise]);
   } finally {
     signal.removeEventListener("abort", onAbort);
   }

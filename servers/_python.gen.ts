@@ -7,7 +7,7 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex. */
-export const PYTHON_SOURCES_HASH: string = "72b590600e39a26637809176d4b5981ab7235f315cbfed6f6cd81e50904bbd0a";
+export const PYTHON_SOURCES_HASH: string = "b5ab9d1c95f935f6b6bc5158785e9d3721a4490c872dd05c1d8db6739ca2d98a";
 
 /** The content of each file by its path, with `/`, from the directory that Python is started on. */
 export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
@@ -10462,8 +10462,8 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "\"\"\"What ties the server process to its owner: the bootstrap line, the lifeline, and the descriptors.",
     "",
     "The owner writes one line to stdin and then keeps stdin open for as long as it lives. When it dies, in whatever way,",
-    "the pipe hangs up, and the kernel itself ends the whole process group by SIGIO, even while C code holds the GIL:",
-    "`O_ASYNC` on the pipe, owned by the group. Where the kernel has no such service for pipes, a thread that waits for",
+    "the pipe hangs up, and the kernel itself ends the whole process group, even while C code holds the GIL: `O_ASYNC` on",
+    "the pipe, owned by the group, with SIGKILL as its signal, which user code can neither handle nor block. Where the kernel has no such service for pipes, a thread that waits for",
     "the end of stdin does it.",
     "\"\"\"",
     "",
@@ -10529,6 +10529,12 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "    o_async = getattr(os, \"O_ASYNC\", 0o20000)",
     "    signal.signal(signal.SIGIO, signal.SIG_DFL)",
     "    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpid())",
+    "    set_signal = getattr(fcntl, \"F_SETSIG\", None)",
+    "    if set_signal is not None:",
+    "        try:",
+    "            fcntl.fcntl(lifeline, set_signal, int(signal.SIGKILL))",
+    "        except OSError:",
+    "            pass  # a kernel without it sends SIGIO, which ends what does not handle it",
     "    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | o_async)",
     "    # The owner may have died before the signal was armed.",
     "    import select",

@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "72b590600e39a26637809176d4b5981ab7235f315cbfed6f6cd81e50904bbd0a";
+export const PYTHON_SOURCES_HASH: string = "b5ab9d1c95f935f6b6bc5158785e9d3721a4490c872dd05c1d8db6739ca2d98a";

@@ -24,7 +24,15 @@ const ENDS = [
   "reject",
   "close",
 ] as const;
-const STATES = ["idle", "busy-gil", "busy-python", "busy-sleep", "subprocess", "forked"] as const;
+const STATES = [
+  "idle",
+  "busy-gil",
+  "busy-deaf",
+  "busy-python",
+  "busy-sleep",
+  "subprocess",
+  "forked",
+] as const;
 const TRANSPORTS = ["pipe", "http"] as const;
 const OWNER = new URL("testdata/owner.ts", import.meta.url).href;
 

@@ -293,6 +293,36 @@ Deno.test("numbers that are none are refused before anything is started", async 
   assertEquals(await pool.run("1"), 1);
 });
 
+Deno.test("a setup that never ends keeps neither an abort of start() nor close() waiting", async () => {
+  await using bench = await makeBench();
+  const controller = new AbortController();
+  const started = bench.start({
+    size: 2,
+    signal: controller.signal,
+    // One hangs in Python, the other one here.
+    setup: async (backend) => {
+      if (controller.signal.aborted) return;
+      controller.abort("enough");
+      await backend.evaluate("import time\nwhile True: time.sleep(1)");
+    },
+  });
+  assertEquals(await rejection(started), "enough");
+
+  let starts = 0;
+  const again = Promise.withResolvers<void>();
+  const pool = await bench.start({
+    size: 1,
+    setup: () => {
+      if (++starts === 1) return Promise.resolve();
+      again.resolve();
+      return new Promise(() => {});
+    },
+  });
+  await rejection(pool.run("import os; os._exit(1)"));
+  await again.promise;
+  await pool.close();
+});
+
 Deno.test("start() that is aborted leaves no server", async () => {
   await using bench = await makeBench();
   const controller = new AbortController();

@@ -1,8 +1,8 @@
 """What ties the server process to its owner: the bootstrap line, the lifeline, and the descriptors.
 
 The owner writes one line to stdin and then keeps stdin open for as long as it lives. When it dies, in whatever way,
-the pipe hangs up, and the kernel itself ends the whole process group by SIGIO, even while C code holds the GIL:
-`O_ASYNC` on the pipe, owned by the group. Where the kernel has no such service for pipes, a thread that waits for
+the pipe hangs up, and the kernel itself ends the whole process group, even while C code holds the GIL: `O_ASYNC` on
+the pipe, owned by the group, with SIGKILL as its signal, which user code can neither handle nor block. Where the kernel has no such service for pipes, a thread that waits for
 the end of stdin does it.
 """
 
@@ -68,6 +68,12 @@ def _arm_kernel_signal(lifeline: int) -> None:
     o_async = getattr(os, "O_ASYNC", 0o20000)
     signal.signal(signal.SIGIO, signal.SIG_DFL)
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpid())
+    set_signal = getattr(fcntl, "F_SETSIG", None)
+    if set_signal is not None:
+        try:
+            fcntl.fcntl(lifeline, set_signal, int(signal.SIGKILL))
+        except OSError:
+            pass  # a kernel without it sends SIGIO, which ends what does not handle it
     fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | o_async)
     # The owner may have died before the signal was armed.
     import select

@@ -24,6 +24,12 @@ if pid == 0:
 const BUSY: Readonly<Record<string, string>> = {
   // C code that holds the GIL: no Python thread can run, so none can watch.
   "busy-gil": "sum(range(10 ** 12))",
+  "busy-deaf": `
+import signal
+for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+    try: signal.signal(number, signal.SIG_IGN)
+    except OSError: pass
+sum(range(10 ** 12))`,
   "busy-python": "while True: pass",
   "busy-sleep": "import time; time.sleep(600)",
 };
