@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "b5ab9d1c95f935f6b6bc5158785e9d3721a4490c872dd05c1d8db6739ca2d98a";
+export const PYTHON_SOURCES_HASH: string = "a05bf585933962158b166feeb0f12fb6d6293717bd73c1dbf8c06f0993295d39";

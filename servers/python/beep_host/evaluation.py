@@ -30,9 +30,6 @@ _ALLOW_AWAIT = 0x2000
 _ONLY_AST = 0x0400
 _CO_COROUTINE = 0x80
 
-# Name under which `from m import *` finds its helper inside the function form.
-_STAR_HELPER = "__beep_import_star__"
-
 _MAX_CACHED = 512
 _MAX_CACHED_SOURCE = 64 * 1024
 _MAX_SOURCES = 4096
@@ -49,13 +46,15 @@ _sources: OrderedDict = OrderedDict()
 class Program:
     """Compiled code. `is_async` says whether running it gives a coroutine that must run on the event loop."""
 
-    __slots__ = ("body", "function", "is_async", "names", "tail")
+    __slots__ = ("body", "function", "helpers", "is_async", "names", "tail")
 
     def __init__(self) -> None:
         self.body: object | None = None
         self.tail: object | None = None
         self.function: object | None = None
         self.names: tuple = ()
+        # What the function takes before its locals, by name.
+        self.helpers: list = []
         self.is_async = False
 
 
@@ -77,7 +76,12 @@ def run_program(program: Program, namespace: dict, values: tuple = ()) -> object
     """Runs a program on this thread. An async one gives its coroutine, which has not begun to run."""
     function = program.function
     if function is not None:
-        return _FunctionType(function, namespace)(_star_into(namespace), *values)
+        helpers = ()
+        if program.helpers:
+            from beep_host.function_form import helper
+
+            helpers = [helper(name, namespace) for name in program.helpers]
+        return _FunctionType(function, namespace)(*helpers, *values)
     if program.is_async:
         return _run_async(program, namespace)
     body = program.body
@@ -179,20 +183,25 @@ def _compile_function(program: Program, tree: object, text: str, filename: str, 
     module = compile(text, filename, "exec", _ALLOW_AWAIT, True)
     import ast
 
+    from beep_host.function_form import FunctionForm
+
     for name in names:
         if not name.isidentifier():
             raise ArgumentError(f'Cannot pass local "{name}": it is not a Python identifier')
+    if not all([name.isascii() for name in names]):
+        names = _normalized(names)
     statements = tree.body
     futures = [s for s in statements if type(s) is ast.ImportFrom and s.module == "__future__"]
     # A docstring stays first in a module; here it would only keep a __future__ import from its place.
-    rewriter = _FunctionForm(names)
-    body = [rewriter.visit(s) for s in statements if s not in futures]
+    rewriter = FunctionForm(names)
+    body = [rewriter.statement(s) for s in statements if s not in futures]
+    program.helpers = sorted(rewriter.helpers)
     if body and type(body[-1]) is ast.Expr:
         body[-1] = ast.copy_location(ast.Return(body[-1].value), body[-1])
     assigned = sorted(rewriter.assigned - set(names))
     if assigned:
         body.insert(0, ast.Global(assigned))
-    parameters = [ast.arg(name) for name in (_STAR_HELPER, *names)]
+    parameters = [ast.arg(name) for name in (*program.helpers, *names)]
     is_async = bool(module.co_flags & _CO_COROUTINE)
     definition = (ast.AsyncFunctionDef if is_async else ast.FunctionDef)(
         name="__beep_call__",
@@ -216,115 +225,14 @@ def _compile_function(program: Program, tree: object, text: str, filename: str, 
     program.is_async = is_async
 
 
-def _star_into(namespace: dict) -> object:
-    """`from module import *` into a namespace: a function may not say it, so the function form calls this."""
+def _normalized(names: tuple) -> tuple:
+    """Names as Python reads them in code: `µ` is typed in two ways, and is one name."""
+    from unicodedata import normalize
 
-    def import_star(module: str, level: int) -> None:
-        exec(f"from {'.' * level}{module} import *", namespace)
-
-    return import_star
-
-
-class _FunctionForm:
-    """Makes a module's statements fit for a function, and collects the names that they assign.
-
-    Four things that a function refuses are rewritten: annotated assignments of names that become global, `import *`,
-    `__future__` imports (moved by the caller) and a top-level `global` of a name that is a parameter.
-    """
-
-    def __init__(self, names: tuple) -> None:
-        self.names = frozenset(names)
-        self.assigned: set[str] = set()
-
-    def visit(self, node: object) -> object:
-        """The statement as a function may have it; `self.assigned` gains its names."""
-        import ast
-
-        kind = type(node)
-        if kind is ast.Global:
-            self.assigned.update(node.names)
-            return ast.copy_location(ast.Pass(), node)
-        if kind is ast.ImportFrom and any(alias.name == "*" for alias in node.names):
-            call = ast.Call(
-                ast.Name(_STAR_HELPER, ast.Load()),
-                [ast.Constant(node.module or ""), ast.Constant(node.level or 0)],
-                [],
-            )
-            return ast.fix_missing_locations(ast.copy_location(ast.Expr(call), node))
-        if kind is ast.AnnAssign and type(node.target) is ast.Name:
-            self.assigned.add(node.target.id)
-            if node.value is None:
-                return ast.copy_location(ast.Pass(), node)
-            self._expression(node.value)
-            return ast.copy_location(ast.Assign([node.target], node.value, None), node)
-        self._own_names(node)
-        if kind in (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef):
-            self._expression_parts_of_definition(node)
-            return node
-        for field, value in ast.iter_fields(node):
-            if isinstance(value, list) and value and isinstance(value[0], (ast.stmt, ast.ExceptHandler)):
-                setattr(node, field, [self.visit(item) for item in value])
-            elif isinstance(value, list) and value and type(value[0]).__name__ == "match_case":
-                for case in value:
-                    self._expression(case.pattern)
-                    if case.guard is not None:
-                        self._expression(case.guard)
-                    case.body = [self.visit(item) for item in case.body]
-            elif isinstance(value, ast.AST):
-                self._expression(value)
-            elif isinstance(value, list):
-                for item in value:
-                    if isinstance(item, ast.AST):
-                        self._expression(item)
-        return node
-
-    def _own_names(self, node: object) -> None:
-        import ast
-
-        kind = type(node)
-        if kind in (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef):
-            self.assigned.add(node.name)
-        elif kind in (ast.Import, ast.ImportFrom):
-            self.assigned.update(alias.asname or alias.name.split(".")[0] for alias in node.names)
-        elif kind is ast.ExceptHandler and node.name:
-            self.assigned.add(node.name)
-
-    def _expression_parts_of_definition(self, node: object) -> None:
-        """What of a definition is evaluated in the scope around it: decorators, defaults, bases, annotations."""
-        import ast
-
-        parts = [*node.decorator_list]
-        if type(node) is ast.ClassDef:
-            parts += [*node.bases, *node.keywords]
-        else:
-            parts += [node.args, node.returns]
-        for part in parts:
-            if part is not None:
-                self._expression(part)
-
-    def _expression(self, node: object) -> None:
-        """Collects the names that an expression or pattern binds in the scope around it."""
-        import ast
-
-        kind = type(node)
-        if kind is ast.Name:
-            if type(node.ctx) is not ast.Load:
-                self.assigned.add(node.id)
-            return
-        if kind is ast.Lambda:
-            self._expression(node.args)
-            return
-        if kind.__name__ in ("MatchAs", "MatchStar") and node.name:
-            self.assigned.add(node.name)
-        elif kind.__name__ == "MatchMapping" and node.rest:
-            self.assigned.add(node.rest)
-        if kind is ast.comprehension:
-            # A comprehension's own targets stay inside it; only `:=` reaches out.
-            for part in (node.iter, *node.ifs):
-                self._expression(part)
-            return
-        for child in ast.iter_child_nodes(node):
-            self._expression(child)
+    made = tuple([normalize("NFKC", name) for name in names])
+    if len(set(made)) < len(made):
+        raise ArgumentError("Cannot pass locals: two of their names are the same in Python")
+    return made
 
 
 def _remember_source(filename: str, text: str) -> None:

@@ -40,6 +40,39 @@ class Evaluation(unittest.TestCase):
         self.assertEqual(self.run_code("(lambda: [v for _ in 'ab'])()", v=5), [5, 5])
         self.assertEqual(self.run_code("def f():\n    def g():\n        return w\n    return g()\nf()", w=6), 6)
 
+    def test_class_bodies_see_locals_that_they_bind_themselves(self) -> None:
+        self.namespace["n"] = "of the session"
+        for body, expected in [
+            ("n = n", 2),
+            ("n = n; m = n; n = 3; m += n", 3),
+            ("n += 1", 3),
+            ("n: int = n + 1", 3),
+            ("n = [n + i for i in range(n)]", [2, 3]),
+            ("n = [i for i in [n]][0]", 2),
+            ("n = (lambda x=n: x + n)()", 4),
+            ("def n(self, k=n): return k\n    n = n(0)", 2),
+            ("@(lambda f, n=n: n)\n    def n(self): pass", 2),
+            ("n = 5\n    del n\n    n = n", 2),
+            ("class B(type(n)): pass\n    n = B(n) + n", 4),
+            ("if n:\n        n = -n", -2),
+            ("import sys as n\n    n = n.__name__", "sys"),
+            ("global n\n    n = n", "of the session"),
+        ]:
+            with self.subTest(body=body):
+                value = self.run_code(f"class A:\n    {body}\nA", n=2)
+                self.assertEqual(getattr(value, "n", self.namespace["n"]), expected)
+        self.assertEqual(self.run_code("def f():\n    class A:\n        n = n\n    return A\nf().n", n=2), 2)
+        enum = "import enum\nclass E(enum.Enum):\n    A = n\n    n = A + 1\n[e.value for e in E]"
+        self.assertEqual(self.run_code(enum, n=2), [2, 3])
+
+    def test_locals_are_all_that_locals_gives(self) -> None:
+        self.assertEqual(self.run_code("locals()", a=1, b=2), {"a": 1, "b": 2})
+
+    def test_names_of_locals_are_read_as_python_reads_names(self) -> None:
+        self.assertEqual(self.run_code("\u00b5 + \u03bc", **{"\u00b5": 1}), 2)
+        with self.assertRaisesRegex(ArgumentError, "the same in Python"):
+            self.run_code("1", **{"\u00b5": 1, "\u03bc": 2})
+
     def test_locals_belong_to_one_call(self) -> None:
         self.run_code("kept = a", a=1)
         self.assertEqual(self.run_code("kept"), 1)
