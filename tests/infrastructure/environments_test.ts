@@ -315,7 +315,7 @@ Deno.test("no name leads out of the root", () => {
     if (refuseName(name) !== undefined) continue;
     taken++;
     assert(/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name) && !name.endsWith("."), name);
-    assertEquals(join("/root/envs", name), `/root/envs/${name}`);
+    assertEquals(join("/data/envs", name), `/data/envs/${name}`);
   }
   assert(taken > 100);
   for (
