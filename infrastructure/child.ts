@@ -10,7 +10,7 @@
 
 import { CommandError } from "../core/errors.ts";
 import type { EnvironmentValues } from "./context.ts";
-import type { Io } from "./io.ts";
+import type { Io, IoProcess } from "./io.ts";
 import { mapIoError } from "./io_errors.ts";
 
 /** How a child ended, and what it said. */
@@ -140,7 +140,28 @@ const LIFELINE_SOURCE = [
   "os.execv(sys.argv[1],sys.argv[1:])",
 ].join("\n");
 
-/** Runs a child to its end. Rejects when it cannot be started or is aborted; a failing exit code is a result. */
+/** Kills a group without the `os` module, so that a bare interpreter is up in a few milliseconds. */
+const KILL_GROUP_SOURCE = [
+  "import posix,sys",
+  "try:posix.killpg(int(sys.argv[1]),9)",
+  "except ProcessLookupError:pass",
+].join("\n");
+
+/** Kills what a child has left in its group, by the interpreter that we may run where Deno itself may not. */
+async function endGroup(io: Io, child: IoProcess, lifeline: string | undefined): Promise<void> {
+  if (child.killGroup() || lifeline === undefined) return;
+  const killer = io.spawn(lifeline, {
+    args: ["-I", "-S", "-c", KILL_GROUP_SOURCE, String(child.pid)],
+    env: {},
+  });
+  await Promise.all([killer.status, killer.stdout.cancel(), killer.stderr.cancel()]);
+}
+
+/**
+ * Runs a child to its end, in a group of its own: what it has started and left running there ends with it.
+ *
+ * Rejects when it cannot be started or is aborted; a failing exit code is a result.
+ */
 export async function runChild(
   io: Io,
   os: string,
@@ -158,7 +179,7 @@ export async function runChild(
       args,
       env: options.env,
       stdin: guarded,
-      detached: guarded,
+      detached: os !== "windows",
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     });
   } catch (error) {
@@ -166,13 +187,19 @@ export async function runChild(
   }
   const lifeline = child.stdin;
   let timedOut = false;
+  let cut = false;
+  const kill = (): void => {
+    child.killGroup();
+    child.kill("SIGKILL");
+  };
   let last: ReturnType<typeof setTimeout> | undefined;
   const end = (): void => {
-    if (lifeline === null) return child.kill("SIGKILL");
+    cut = true;
+    if (lifeline === null) return kill();
     // The end of the pipe makes the kernel end the whole group, but only while the child is there to hold it: so that
-    // goes first, and the child alone is killed only if it has found a way to ignore the signal.
+    // goes first. Who has found a way to ignore that signal is killed, the others of the group once the child ended.
     closeQuietly(lifeline);
-    last ??= setTimeout(() => child.kill("SIGKILL"), LIFELINE_GRACE_MS);
+    last ??= setTimeout(kill, LIFELINE_GRACE_MS);
   };
   signal?.addEventListener("abort", end, { once: true });
   const timer = options.timeoutMs === undefined ? undefined : setTimeout(() => {
@@ -195,12 +222,15 @@ export async function runChild(
   const stderr = new Drain(child.stderr, keep, (line) => tell(line, "stderr"));
   try {
     const status = await child.status;
-    if (lifeline !== null) closeQuietly(lifeline);
+    // Where nobody stops it, a process behind the child, such as a `tee`, may say its last words.
+    if (cut) await endGroup(io, child, options.lifeline);
     await Promise.all([stdout.finish(DRAIN_GRACE_MS), stderr.finish(DRAIN_GRACE_MS)]);
+    if (!cut) await endGroup(io, child, options.lifeline);
     signal?.throwIfAborted();
     if (thrown !== undefined) throw thrown.error;
     return { code: status.code, signal: status.signal, stdout: stdout.text, stderr: stderr.text, timedOut };
   } finally {
+    if (lifeline !== null) closeQuietly(lifeline);
     clearTimeout(timer);
     clearTimeout(last);
     signal?.removeEventListener("abort", end);

@@ -61,6 +61,8 @@ export interface IoProcess {
   readonly status: Promise<{ readonly code: number; readonly signal: string | null }>;
   /** Sends a signal; does nothing when the process has ended. */
   kill(signal: "SIGTERM" | "SIGKILL" | "SIGINT"): void;
+  /** Kills what is left in the group that it was given; false where Deno may not do that. */
+  killGroup(): boolean;
 }
 
 /** How a process is started. */
@@ -257,6 +259,18 @@ export const denoIo: Io = {
           // A process that has already ended cannot be signalled, and need not be.
           if (!(error instanceof TypeError) && !(error instanceof Deno.errors.NotFound)) throw error;
         }
+      },
+      killGroup: (): boolean => {
+        if (options.detached !== true || Deno.build.os === "windows") return true;
+        // A signal to a group needs `--allow-run` for everything.
+        if (Deno.permissions.querySync({ name: "run" }).state !== "granted") return false;
+        try {
+          Deno.kill(-child.pid, "SIGKILL");
+        } catch (error) {
+          // No such process: the usual case, nothing is left.
+          if (!(error instanceof Deno.errors.NotFound)) throw error;
+        }
+        return true;
       },
     };
   },
