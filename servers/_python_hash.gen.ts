@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "a05bf585933962158b166feeb0f12fb6d6293717bd73c1dbf8c06f0993295d39";
+export const PYTHON_SOURCES_HASH: string = "0d3826c54ba3b80bbbff864b80bd46f494429b84e4c49b055991212e969b425e";

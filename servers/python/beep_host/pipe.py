@@ -125,21 +125,8 @@ def _serve_control_lane(client: object, connection: FrameConnection, admission: 
     reply = FrameReply(connection)
     client.control.open(reply)
     try:
-        while True:
-            frame = connection.next_frame()
-            if frame is None:
-                return
-            call_id, operation, args, options = check_request(loads(frame[0]))
-            call = Call(call_id, operation, args, frame[1], options, reply)
-            if "parent" in options and "session" not in options:
-                # Made by a function for which a coroutine or a thread waits: the session's thread may be waiting for
-                # that one, so the call must not wait for it.
-                options["concurrent"] = 1
-            if operation in IMMEDIATE or "concurrent" in options or "session" in options:
-                client.start(call)
-            else:
-                call.client = client
-                call.fail(ProtocolError(f'Cannot run operation "{operation}" on the control lane'))
+        while _take_control_call(client, connection, reply):
+            pass
     except HostError as error:
         connection.reply(dumps([0, "error", error_payload(error)]), ())
     finally:
@@ -148,6 +135,25 @@ def _serve_control_lane(client: object, connection: FrameConnection, admission: 
         # A client that has gone is noticed here first: the session's thread, which may be running its code without
         # end, reads its own lane only between calls.
         client.close()
+
+
+def _take_control_call(client: object, connection: FrameConnection, reply: FrameReply) -> bool:
+    """Reads a call and starts it; False at the end. Its own function, so that nothing of a call is kept until the next."""
+    frame = connection.next_frame()
+    if frame is None:
+        return False
+    call_id, operation, args, options = check_request(loads(frame[0]))
+    call = Call(call_id, operation, args, frame[1], options, reply)
+    if "parent" in options and "session" not in options:
+        # Made by a function for which a coroutine or a thread waits: the session's thread may be waiting for that one,
+        # so the call must not wait for it.
+        options["concurrent"] = 1
+    if operation in IMMEDIATE or "concurrent" in options or "session" in options:
+        client.start(call)
+    else:
+        call.client = client
+        call.fail(ProtocolError(f'Cannot run operation "{operation}" on the control lane'))
+    return True
 
 
 def _serve_session_lane(server: object, client: object, connection: FrameConnection, admission: object) -> None:

@@ -38,14 +38,16 @@ class CallPool:
         import threading
 
         try:
-            threading.Thread(target=self._serve, args=(call,), name="beep-concurrent-call", daemon=True).start()
+            # In a list, from which the thread takes it: a thread keeps its arguments for as long as it runs.
+            threading.Thread(target=self._serve, args=([call],), name="beep-concurrent-call", daemon=True).start()
         except RuntimeError as error:
             with self._lock:
                 self._threads -= 1
             call.fail(error)
 
-    def _serve(self, call: object) -> None:
+    def _serve(self, first: list) -> None:
         state = ThreadState(False)
+        call = first.pop()
         while True:
             call.session.context.copy().run(run_call, call, state)
             call = None

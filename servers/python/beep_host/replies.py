@@ -58,9 +58,13 @@ class FrameReply:
     def _tell_dropped(self, client: object) -> None:
         """Which of the client's functions Python has let go of since the last time."""
         ids = []
-        while client.dropped:
-            ids.append(client.dropped.pop())
-        self.sink.event(dumps([0, "dropped", ids]), ())
+        try:
+            while True:
+                ids.append(client.dropped.pop())
+        except IndexError:
+            pass  # all are taken, the last perhaps by another thread, which replies at the same time
+        if ids:
+            self.sink.event(dumps([0, "dropped", ids]), ())
 
     def event(
         self, call: object, kind: str, value: object, parts: tuple = (), binary: list | None = None, *, must: bool = False
