@@ -42,6 +42,7 @@ export type {
   PoolMapOptions,
   PoolRunOptions,
   PoolStatistics,
+  PoolUseOptions,
   PoolWork,
   PythonHostPoolOptions,
   RestartEvent,

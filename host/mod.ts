@@ -30,6 +30,7 @@ export type {
   PoolMapOptions,
   PoolRunOptions,
   PoolStatistics,
+  PoolUseOptions,
   PoolWork,
   PythonHostPoolOptions,
 } from "./pool_options.ts";

@@ -19,6 +19,7 @@ import { HostServers } from "./host_servers.ts";
 import type { Generation } from "./generation.ts";
 import { LentBackend } from "./lent_backend.ts";
 import { mapItems, type PoolItems } from "./pool_map.ts";
+import { type GivenWork, PoolNesting } from "./pool_nesting.ts";
 import {
   checkCount,
   checkNumber,
@@ -27,9 +28,11 @@ import {
   type PoolMapOptions,
   type PoolRunOptions,
   type PoolStatistics,
+  type PoolUseOptions,
   type PoolWork,
   type PythonHostPoolOptions,
 } from "./pool_options.ts";
+import { checkTimeoutMs } from "../transports/pending_call.ts";
 import { WorkerQueue } from "./pool_queue.ts";
 import { PoolWorker, type WorkerEvents } from "./pool_worker.ts";
 import { resolveTransport } from "./transports.ts";
@@ -41,6 +44,14 @@ const CRASH_CODES: readonly string[] = ["server-exited", "closed", "stale-handle
 
 /** Work on a worker's backend. */
 type Task<T> = (backend: PythonHostBackend) => Promise<T>;
+
+/** A task as it was given. */
+interface GivenTask<T> {
+  readonly given: GivenWork;
+  readonly task: Task<T>;
+  readonly crashRetries: number | undefined;
+  readonly signal: AbortSignal | undefined;
+}
 
 /**
  * A number of Python servers that share work: for code that is bound by the processor, or must not share a process.
@@ -62,11 +73,12 @@ export class PythonHostPool implements AsyncDisposable {
   /** The environment that all servers run in. */
   readonly environment: HostEnvironment;
   readonly #options: PythonHostPoolOptions;
-  readonly #counters = new CallCounters();
+  readonly #counters: CallCounters;
   readonly #logger: Logger;
   /** The way of the workers' Python to this host. */
   readonly #servers: HostServers;
-  readonly #workers = new Set<PoolWorker>();
+  readonly #workers: Set<PoolWorker>;
+  readonly #nesting: PoolNesting;
   readonly #queue = new WorkerQueue<PoolWorker>();
   /** All work that was given and is not done. */
   readonly #active = new Set<Promise<unknown>>();
@@ -74,9 +86,17 @@ export class PythonHostPool implements AsyncDisposable {
   #recycled = 0;
   #closed: Promise<void> | undefined;
 
-  private constructor(environment: HostEnvironment, options: PythonHostPoolOptions) {
+  private constructor(
+    environment: HostEnvironment,
+    options: PythonHostPoolOptions,
+    workers: Set<PoolWorker>,
+    nesting: PoolNesting,
+  ) {
     this.environment = environment;
     this.#options = options;
+    this.#workers = workers;
+    this.#nesting = nesting;
+    this.#counters = new PoolCounters(nesting);
     this.#logger = options.logger ?? SILENT_LOGGER;
     this.#servers = new HostServers({ environments: makeEnvironments(options.logger), logger: this.#logger });
   }
@@ -92,7 +112,14 @@ export class PythonHostPool implements AsyncDisposable {
     checkPoolOptions(options);
     options.signal?.throwIfAborted();
     const environment = await resolveEnvironment(options);
-    const pool = new PythonHostPool(environment, await withDotnet(options, environment.python));
+    const workers = new Set<PoolWorker>();
+    const nesting = await PoolNesting.create(workers);
+    const pool = new PythonHostPool(
+      environment,
+      await withDotnet(options, environment.python),
+      workers,
+      nesting,
+    );
     await using undo = new AsyncDisposableStack();
     undo.use(pool.#servers);
     await pool.#servers.keep(environment);
@@ -106,14 +133,23 @@ export class PythonHostPool implements AsyncDisposable {
     return this.#workers.size;
   }
 
-  /** Runs code on a worker that is free, as `evaluate` does. A handle in the result is of use only within `use`. */
+  /**
+   * Runs code on a worker that is free, as `evaluate` does. A handle in the result is of use only within `use`.
+   *
+   * A function of the program that Python calls, or the function of a `map`, may give more work; when all workers are
+   * held by work that waits for such work, the promise rejects, unless a signal or a deadline bounds the wait.
+   *
+   * @throws {PythonHostError} with code `deadlock` when no worker can ever come free.
+   */
   run<T = unknown>(code: string, locals?: KeywordArguments, options?: PoolRunOptions): Promise<T> {
-    return this.#accept(() =>
-      withDeadline(options, (options) => {
+    return this.#accept(() => {
+      const given = this.#nesting.given(isBounded(options));
+      return withDeadline(options, (options) => {
         const { crashRetries, ...call } = options ?? {};
-        return this.#do((backend) => backend.evaluate<T>(code, locals, call), crashRetries, call.signal);
-      })
-    );
+        const task = (backend: PythonHostBackend): Promise<T> => backend.evaluate<T>(code, locals, call);
+        return this.#do({ given, task, crashRetries, signal: call.signal });
+      });
+    });
   }
 
   /**
@@ -128,22 +164,22 @@ export class PythonHostPool implements AsyncDisposable {
     const { ordered = true, maxInFlight = 2 * this.size, signal, timeoutMs, crashRetries } = options;
     checkCount("maxInFlight", maxInFlight, 1);
     const one = (item: Item, signal: AbortSignal): Promise<Result> =>
-      this.#accept(() =>
-        withDeadline<CallOptions, Result>({ signal, timeoutMs }, (call) =>
-          this.#do(
-            (backend) =>
-              typeof work === "string"
-                ? backend.evaluate<Result>(work, { item }, call)
-                : work(item, backend, call?.signal ?? signal),
-            crashRetries,
-            call?.signal,
-          ))
-      );
+      this.#accept(() => {
+        const given = this.#nesting.given(isBounded(options));
+        return withDeadline<CallOptions, Result>({ signal, timeoutMs }, (call) => {
+          const task = (backend: PythonHostBackend): Promise<Result> =>
+            typeof work === "string"
+              ? backend.evaluate<Result>(work, { item }, call)
+              : this.#nesting.within(given, async () => await work(item, backend, call?.signal ?? signal));
+          return this.#do({ given, task, crashRetries, signal: call?.signal });
+        });
+      });
     return mapItems(items, one, { ordered, maxInFlight, signal });
   }
 
   /**
-   * Lends a worker for several calls that belong together; dispose the backend to give the worker back.
+   * Lends a worker for several calls that belong together; dispose the backend to give the worker back. The deadline is
+   * that of the wait for a worker. Who asks for one while he holds the others waits for himself: set a deadline there.
    *
    * @example Calls that belong together
    * ```ts
@@ -158,18 +194,22 @@ export class PythonHostPool implements AsyncDisposable {
    * }
    * ```
    */
-  async use(options: Pick<CallOptions, "signal"> = {}): Promise<LentBackend> {
-    const given = Promise.withResolvers<void>();
+  async use(options: PoolUseOptions = {}): Promise<LentBackend> {
+    checkTimeoutMs(options.timeoutMs);
+    const over = Promise.withResolvers<void>();
     const lent = Promise.withResolvers<LentBackend>();
-    // Given back is done: the pool waits for it as for any other work.
-    const done = this.#accept(() =>
-      this.#withWorker(options.signal, async (generation) => {
-        lent.resolve(new LentBackend(generation.backend, () => (given.resolve(), done)));
-        await given.promise;
-      })
-    );
-    done.catch(lent.reject);
-    return await lent.promise;
+    const given = this.#nesting.given(isBounded(options));
+    return await withDeadline(options, (options) => {
+      // Given back is done: the pool waits for it as for any other work.
+      const done = this.#accept(() =>
+        this.#withWorker(given, options?.signal, async (generation) => {
+          lent.resolve(new LentBackend(generation.backend, () => (over.resolve(), done)));
+          await over.promise;
+        })
+      );
+      done.catch(lent.reject);
+      return lent.promise;
+    });
   }
 
   /** What was counted until now. */
@@ -246,16 +286,13 @@ export class PythonHostPool implements AsyncDisposable {
   }
 
   /** Does a task on a worker, and again on another one when its worker died, as often as is allowed. */
-  async #do<T>(
-    task: Task<T>,
-    crashRetries = this.#options.crashRetries ?? 0,
-    signal: AbortSignal | undefined,
-  ): Promise<T> {
+  async #do<T>({ given, task, signal, ...options }: GivenTask<T>): Promise<T> {
+    const { crashRetries = this.#options.crashRetries ?? 0 } = options;
     checkCount("crashRetries", crashRetries, 0);
     for (let left = crashRetries;; left--) {
       let hasCrashed = false;
       try {
-        return await this.#withWorker(signal, async (generation, worker) => {
+        return await this.#withWorker(given, signal, async (generation, worker) => {
           try {
             return await task(generation.backend);
           } catch (error) {
@@ -273,15 +310,17 @@ export class PythonHostPool implements AsyncDisposable {
 
   /** Waits for a worker and works with it alone. */
   async #withWorker<T>(
+    given: GivenWork,
     signal: AbortSignal | undefined,
     work: (generation: Generation, worker: PoolWorker) => Promise<T>,
   ): Promise<T> {
     for (;;) {
-      const worker = await this.#queue.take(signal);
+      const worker = await this.#nesting.take(given, signal, (signal) => this.#queue.take(signal));
       let generation: Generation;
       try {
         generation = await worker.begin(signal);
       } catch (error) {
+        this.#nesting.release(worker);
         // One that works no more is out of the pool already; another one may do it, and none is an error of `take`.
         if (!this.#workers.has(worker)) continue;
         this.#queue.give(worker);
@@ -297,6 +336,7 @@ export class PythonHostPool implements AsyncDisposable {
 
   /** The caller need not wait until the worker is fit again. */
   #giveBack(worker: PoolWorker, generation: Generation): void {
+    this.#nesting.release(worker);
     worker.end(generation).then(
       () => this.#queue.give(worker),
       (error) => this.#lose(worker, error),
@@ -307,11 +347,33 @@ export class PythonHostPool implements AsyncDisposable {
   #lose(worker: PoolWorker, reason: PythonHostError): void {
     if (!this.#workers.delete(worker)) return;
     this.#queue.remove(worker);
+    this.#nesting.release(worker);
+    this.#nesting.changed();
     this.#logger.error(`A worker is lost, ${this.#workers.size} are left`, reason);
     if (this.#workers.size === 0) this.#queue.fail(reason);
     // Its server is gone; what may fail here is told, and changes nothing.
     worker.close().catch((error) => this.#logger.warn("Cannot close a lost worker", error));
   }
+}
+
+/** Counts as ever; what waits is looked at again when a call has ended. */
+class PoolCounters extends CallCounters {
+  readonly #nesting: PoolNesting;
+
+  constructor(nesting: PoolNesting) {
+    super();
+    this.#nesting = nesting;
+  }
+
+  override end(...ended: Parameters<CallCounters["end"]>): void {
+    super.end(...ended);
+    this.#nesting.changed();
+  }
+}
+
+/** Whether the caller has set an end to a wait himself. */
+function isBounded(options: CallOptions = {}): boolean {
+  return options.signal !== undefined || options.timeoutMs !== undefined;
 }
 
 function closedError(): ConnectionClosedError {

@@ -39,6 +39,9 @@ export interface PoolRunOptions extends CallOptions {
   readonly crashRetries?: number | undefined;
 }
 
+/** Options of `PythonHostPool.use`: how long a worker is waited for. */
+export type PoolUseOptions = Pick<CallOptions, "signal" | "timeoutMs">;
+
 /** Options of `PythonHostPool.map`. */
 export interface PoolMapOptions {
   /** Whether results come in the order of the items; else each comes as soon as it is there. @default {true} */

@@ -65,6 +65,11 @@ export class PoolWorker {
     return worker;
   }
 
+  /** The backend of the server that it has now. */
+  get backend(): PythonHostBackend | undefined {
+    return this.#supervisor.live?.backend;
+  }
+
   /** Begins a piece of work, as soon as the server is there; rejects when there will be none. */
   async begin(signal: AbortSignal | undefined): Promise<Generation> {
     const generation = await unlessAborted(this.#supervisor.ready(), signal);

@@ -84,6 +84,18 @@ export abstract class PythonHostClient implements PythonHostBackend {
     return this.#sessionId;
   }
 
+  /** How many calls of the user's have no reply yet. */
+  get pendingCount(): number {
+    let count = 0;
+    for (const call of this.#calls.pendingCalls()) if (call.startedAt >= 0 && call.isWaiting) count++;
+    return count;
+  }
+
+  /** The call whose Python waits for the function in which the program is just now, if it is in one. */
+  get waitingCall(): { readonly isWaiting: boolean } | undefined {
+    return this.#callbacks.current();
+  }
+
   /** Connects. An attempt that failed can be repeated by calling it again; after the end it rejects with the reason. */
   async initialize(options?: InitializeOptions): Promise<ServerInfo> {
     const { session, ...info } = await this.#calls.open(options);
