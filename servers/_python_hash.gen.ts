@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "0d3826c54ba3b80bbbff864b80bd46f494429b84e4c49b055991212e969b425e";
+export const PYTHON_SOURCES_HASH: string = "7090f49742a85e4ec1f03c088f7d6c890e1c051ed7eaa45e40358884b1f933da";

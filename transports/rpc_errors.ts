@@ -51,7 +51,9 @@ export function rpcError(
     `Cannot use server "${target.endpoint}": it is not a Python host that speaks this protocol ` +
       `(${failure.code}: ${failure.message})`,
     {
-      hint: "Another program listens there, or the server was started without gRPC.",
+      hint: target.address.startsWith("http:")
+        ? "Another program listens there, the server speaks TLS (then use an https: URL), or it was started without gRPC."
+        : "Another program listens there, or the server was started without gRPC.",
       cause: error,
     },
   );

@@ -12,14 +12,19 @@
  * @module
  */
 
-import { ConnectionClosedError, ProtocolError, PythonHostError } from "../core/errors.ts";
+import {
+  AuthenticationError,
+  ConnectionClosedError,
+  ProtocolError,
+  PythonHostError,
+} from "../core/errors.ts";
 import { type Lane, LIBRARY_VERSION, PROTOCOL_VERSION, type RequestMessage } from "../core/protocol.ts";
 import type { HttpTarget } from "./http_wire.ts";
 import { rpcError } from "./rpc_errors.ts";
 import { openLink, type RpcCall, type RpcLink, type RpcProtocol } from "./rpc_link.ts";
 import { Sequences, type TypedRequest, typedRequest } from "./rpc_requests.ts";
 import type { Native, OpenSessionResponse, Welcome } from "./rpc_schema.gen.ts";
-import type { ClientTls } from "./tls.ts";
+import { type ClientTls, tlsTrouble } from "./tls.ts";
 import type { Traffic, Wire, WireEvents, WireWelcome } from "./wire.ts";
 
 /** Options of {@linkcode RpcWire}. */
@@ -148,13 +153,23 @@ export class RpcWire implements Wire {
     try {
       first = await stream.next();
     } catch (error) {
-      throw this.#abort.signal.aborted ? error : this.#explain(error, "open");
+      throw this.#abort.signal.aborted ? error : await this.#explainOpening(error, target);
     }
     const event = first.done === true ? undefined : first.value.event;
     if (event?.case !== "welcome") {
       throw new ProtocolError("remote", `Cannot use server "${target.endpoint}": it sent no welcome`);
     }
     return welcomeOf(event.value);
+  }
+
+  async #explainOpening(error: unknown, { address, endpoint }: HttpTarget): Promise<PythonHostError> {
+    const { protocol, tls } = this.#options;
+    const explained = this.#explain(error, "open");
+    // Of what is wrong with TLS, `node:http2` tells little.
+    if (protocol !== "grpc" || !address.startsWith("https:") || explained instanceof AuthenticationError) {
+      return explained;
+    }
+    return await tlsTrouble(address, endpoint, tls) ?? explained;
   }
 
   /** Hands over what comes on the stream of the session, whose end is the end of all. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { portOf } from "../core/endpoint.ts";
 import { AuthenticationError, ConnectError, type PythonHostError } from "../core/errors.ts";
 
 /** How a client knows its server, and the server its client; everything is PEM text, not a path. */
@@ -34,6 +35,11 @@ export function httpClientTls(
   };
 }
 
+const CLIENT_REFUSED = [
+  "it refuses this client's certificate, or wants one",
+  "Pass a certificate that the server's authority has signed by the option `tls: { cert, key }`.",
+] as const;
+
 /** What rustls says in the errors of `fetch`, and what it means for a user. */
 const CAUSES: readonly (readonly [pattern: RegExp, what: string, hint: string])[] = [
   [
@@ -54,8 +60,7 @@ const CAUSES: readonly (readonly [pattern: RegExp, what: string, hint: string])[
   [/invalid peer certificate/, "its certificate cannot be accepted", "The cause says why."],
   [
     /fatal alert: (CertificateRequired|CertificateUnknown|BadCertificate|UnknownCA|CertificateExpired|HandshakeFailure|AccessDenied|DecryptError)/i,
-    "it refuses this client's certificate, or wants one",
-    "Pass a certificate that the server's authority has signed by the option `tls: { cert, key }`.",
+    ...CLIENT_REFUSED,
   ],
 ];
 
@@ -73,6 +78,51 @@ export function tlsError(cause: unknown, endpoint: string): PythonHostError | nu
   return new ConnectError(`Cannot connect to "${endpoint}" by TLS: what listens there does not speak it`, {
     cause,
     hint: "Use an http: URL for a server that was started without TLS.",
+  });
+}
+
+/** How long a server may take to show whether it accepts a connection. */
+const ANSWER_MS = 2_000;
+
+/**
+ * Asks once more by TLS alone, for clients that say less about what was wrong; null when nothing is wrong with it. The
+ * server must be one that speaks first, as one of HTTP/2 does.
+ */
+export async function tlsTrouble(
+  address: string,
+  endpoint: string,
+  tls: ClientTls,
+): Promise<PythonHostError | null> {
+  const url = new URL(address);
+  const hostname = url.hostname.replace(/^\[(.*)\]$/, "$1");
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let isShaken = false;
+  try {
+    using connection = await Deno.connectTls({
+      hostname,
+      port: portOf(url),
+      alpnProtocols: ["h2"],
+      ...httpClientTls(tls),
+    });
+    const late = new Promise<"late">((resolve) => timer = setTimeout(() => resolve("late"), ANSWER_MS));
+    const heard = connection.handshake().then(() => {
+      isShaken = true;
+      return connection.read(new Uint8Array(1));
+    });
+    heard.catch(() => {}); // after the time limit nobody waits for it any more
+    return await Promise.race([heard, late]) === null ? clientRefused(endpoint) : null;
+  } catch (error) {
+    // A client's certificate is looked at after the client's part of the handshake; some servers just hang up then.
+    return tlsError(error, endpoint) ?? (isShaken ? clientRefused(endpoint, error) : null);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function clientRefused(endpoint: string, cause?: unknown): AuthenticationError {
+  return new AuthenticationError(`Cannot connect to "${endpoint}" by TLS: ${CLIENT_REFUSED[0]}`, {
+    cause,
+    hint: CLIENT_REFUSED[1],
   });
 }
 

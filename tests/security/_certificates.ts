@@ -1,5 +1,6 @@
 /** A certificate authority of its own for each test run, and what it signs: right ones and wrong ones. */
 
+import type { ServerTls } from "../../servers/mod.ts";
 import * as x509 from "npm:@peculiar/x509@^1.14.3";
 
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
@@ -104,4 +105,25 @@ async function newKeys(): Promise<CryptoKeyPair> {
 
 async function keyPem({ privateKey }: CryptoKeyPair): Promise<string> {
   return x509.PemConverter.encode(await crypto.subtle.exportKey("pkcs8", privateKey), "PRIVATE KEY");
+}
+
+/** A directory of PEM files, as a server wants them. */
+export class PemFiles implements AsyncDisposable {
+  /** The directory. */
+  readonly path: string = Deno.makeTempDirSync({ prefix: "beep-tls-" });
+
+  /** Writes a certificate and its key, with the authority of clients when there is one. */
+  async write({ cert, key }: Certified, clientCa?: string): Promise<ServerTls> {
+    const name = `${this.path}/${crypto.randomUUID()}`;
+    await Deno.writeTextFile(`${name}.pem`, cert);
+    await Deno.writeTextFile(`${name}.key`, key, { mode: 0o600 });
+    if (clientCa === undefined) return { certFile: `${name}.pem`, keyFile: `${name}.key` };
+    await Deno.writeTextFile(`${name}.ca`, clientCa);
+    return { certFile: `${name}.pem`, keyFile: `${name}.key`, clientCaFile: `${name}.ca` };
+  }
+
+  /** Removes them all. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return Deno.remove(this.path, { recursive: true });
+  }
 }

@@ -10,30 +10,11 @@ import {
 } from "../../core/errors.ts";
 import type { PythonServer, ServerOptions, ServerTls } from "../../servers/mod.ts";
 import { PythonHostHttp, type PythonHostHttpOptions } from "../../transports/http.ts";
-import { PythonHostRpc } from "../../transports/rpc.ts";
-import { Authority, type Certified, selfSigned } from "./_certificates.ts";
+import { Authority, type Certified, PemFiles, selfSigned } from "./_certificates.ts";
 import { open, readAll, start, writeAll } from "./_servers.ts";
 
 const authority = await Authority.create();
 const trusting: PythonHostHttpOptions = { tls: { caCerts: [authority.pem] } };
-
-/** A directory of PEM files, as a server wants them. */
-class PemFiles implements AsyncDisposable {
-  readonly path: string = Deno.makeTempDirSync({ prefix: "beep-tls-" });
-
-  async write({ cert, key }: Certified, clientCa?: string): Promise<ServerTls> {
-    const name = `${this.path}/${crypto.randomUUID()}`;
-    await Deno.writeTextFile(`${name}.pem`, cert);
-    await Deno.writeTextFile(`${name}.key`, key, { mode: 0o600 });
-    if (clientCa === undefined) return { certFile: `${name}.pem`, keyFile: `${name}.key` };
-    await Deno.writeTextFile(`${name}.ca`, clientCa);
-    return { certFile: `${name}.pem`, keyFile: `${name}.key`, clientCaFile: `${name}.ca` };
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return Deno.remove(this.path, { recursive: true });
-  }
-}
 
 /** Runs a server with a certificate and gives what a client of it gets wrong. */
 async function withServer(
@@ -71,30 +52,6 @@ Deno.test("a certificate of an authority that the client trusts lets calls throu
       assertEquals(await backend.evaluate("data[::-1]", { data: bytes }), bytes.toReversed());
     }
   });
-});
-
-Deno.test("RPC speaks TLS in both directions, with the same typed errors", async () => {
-  const clients = await Authority.create("CN=Authority of clients");
-  const mine = await clients.certify({ names: ["client"], addresses: [] });
-  const body = async (server: PythonServer): Promise<void> => {
-    assertMatch(server.endpoint, /^https:/);
-    const { token } = server;
-    await using backend = new PythonHostRpc(server.endpoint, {
-      token,
-      tls: { caCerts: [authority.pem], ...mine },
-    });
-    assertEquals(await backend.evaluate("6 * 7"), 42);
-    for (const tls of [mine, { caCerts: [authority.pem] }]) {
-      await using refused = new PythonHostRpc(server.endpoint, { token, tls });
-      await assertRejects(() => refused.initialize(), AuthenticationError, "by TLS");
-    }
-    await using guess = new PythonHostRpc(server.endpoint, {
-      token: "0".repeat(64),
-      tls: { caCerts: [authority.pem], ...mine },
-    });
-    await assertRejects(() => guess.initialize(), AuthenticationError);
-  };
-  await withServer(await authority.certify(), body, { transport: "rpc", clientCa: clients.pem });
 });
 
 Deno.test("over TLS many calls at once, slow calls, output and cancels work as without", async () => {

@@ -6,13 +6,12 @@ under way has a thread of grpcio's pool, which waits for its end.
 
 from __future__ import annotations
 
-from _operator import _compare_digest
 from _queue import SimpleQueue
 from _thread import allocate_lock
 
 from beep_host import rpc_binary, rpc_service
 from beep_host.errors import HostError
-from beep_host.http_parser import HttpError
+from beep_host.grpc_door import Door, bounds, credentials
 from beep_host.protocol import SESSION_HEADER
 from beep_host.rpc_schema import METHODS, SERVICE
 from beep_host.rpc_status import CODES, Status, status_of
@@ -36,17 +35,17 @@ def serve(server: object, bootstrap: dict) -> str:
     from concurrent.futures import ThreadPoolExecutor
 
     host = bootstrap.get("host") or "127.0.0.1"
-    limit = server.limits.max_frame_bytes
+    codes = {code.value[0]: code for code in grpc.StatusCode}
+
+    def refuse(context: object, failure: Status) -> None:
+        _abort(context, codes, failure)
+
     grpc_server = grpc.server(
         ThreadPoolExecutor(_MAX_THREADS, "beep-grpc"),
-        options=[
-            ("grpc.max_receive_message_length", limit),
-            ("grpc.max_send_message_length", -1),
-            # Two servers on one port would share its calls.
-            ("grpc.so_reuseport", 0),
-        ],
+        interceptors=(Door(grpc, server, refuse),),
+        options=bounds(server.limits),
     )
-    grpc_server.add_generic_rpc_handlers((_handlers(grpc, server),))
+    grpc_server.add_generic_rpc_handlers((_handlers(grpc, server, codes),))
     health = _add_services(grpc, grpc_server, server)
     name = f"[{host}]" if ":" in host else host
     port = _bind(grpc, grpc_server, f"{name}:{bootstrap.get('port') or 0}", bootstrap.get("tls"))
@@ -65,9 +64,7 @@ def _bind(grpc: object, grpc_server: object, address: str, tls: dict | None) -> 
     try:
         if not tls:
             return grpc_server.add_insecure_port(address)
-        from beep_host.errors import ArgumentError
-
-        raise ArgumentError("Cannot serve gRPC with TLS: only Connect has it")
+        return grpc_server.add_secure_port(address, credentials(grpc, tls))
     except RuntimeError as error:
         from errno import EADDRINUSE
 
@@ -106,8 +103,7 @@ def _add_services(grpc: object, grpc_server: object, server: object) -> object:
     return servicer
 
 
-def _handlers(grpc: object, server: object) -> object:
-    codes = {code.value[0]: code for code in grpc.StatusCode}
+def _handlers(grpc: object, server: object, codes: dict) -> object:
     handlers = {}
     for name, (request_name, response_name, is_stream) in METHODS.items():
         if is_stream:
@@ -125,7 +121,7 @@ def _unary_handler(server: object, name: str, request_name: str, response_name: 
     def handle(data: bytes, context: object) -> bytes:
         answer = _UnaryAnswer()
         try:
-            session = _let_in(server, context)
+            session = _session_of(context)
             request = rpc_binary.decode(request_name, data)
         except HostError as error:
             answer.fail(status_of(error))
@@ -145,7 +141,7 @@ def _stream_handler(server: object, name: str, request_name: str, response_name:
     def handle(data: bytes, context: object) -> object:
         answer = _StreamAnswer(response_name)
         try:
-            session = _let_in(server, context)
+            session = _session_of(context)
             request = rpc_binary.decode(request_name, data)
         except HostError as error:
             answer.end(status_of(error))
@@ -167,20 +163,9 @@ def _stream_handler(server: object, name: str, request_name: str, response_name:
     return handle
 
 
-def _let_in(server: object, context: object) -> str | None:
-    """Checks the token; gives the session that the metadata names."""
-    metadata = dict(context.invocation_metadata())
-    if server.auth:
-        scheme, _, given = metadata.get("authorization", "").partition(" ")
-        # Compared even when the scheme is wrong, so that the time says nothing.
-        is_same = _compare_digest(given.strip(" ").encode("utf-8", "replace"), server.token.encode())
-        if scheme.lower() != "bearer" or not is_same:
-            server.refused_tokens.add()
-            found = "the one given is wrong" if "authorization" in metadata else "none was given"
-            raise HttpError(
-                401, "authentication", f"Cannot authenticate: this server wants its token, and {found}"
-            )
-    return metadata.get(SESSION_HEADER)
+def _session_of(context: object) -> str | None:
+    """The session that the metadata names."""
+    return dict(context.invocation_metadata()).get(SESSION_HEADER)
 
 
 def _abort(context: object, codes: dict, failure: Status) -> None:

@@ -144,10 +144,24 @@ from google.protobuf import descriptor_pool, message_factory  # noqa: E402
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: E402
 from grpc_reflection.v1alpha import proto_reflection_descriptor_database as database  # noqa: E402
 
+
+class WithToken:
+    """A channel whose streams show the token: the library that reads the schema cannot be told."""
+
+    def __init__(self, inner: grpc.Channel) -> None:
+        self._inner = inner
+
+    def stream_stream(self, *args: object, **kwargs: object) -> object:
+        call = self._inner.stream_stream(*args, **kwargs)
+        return lambda requests: call(requests, metadata=METADATA)
+
+
 health = health_pb2_grpc.HealthStub(channel)
-checked = health.Check(health_pb2.HealthCheckRequest(service="beep.python.v1.PythonService"))
+question = health_pb2.HealthCheckRequest(service="beep.python.v1.PythonService")
+fails(grpc.StatusCode.UNAUTHENTICATED, lambda: health.Check(question))
+checked = health.Check(question, metadata=METADATA)
 assert checked.status == health_pb2.HealthCheckResponse.SERVING
-reflected = descriptor_pool.DescriptorPool(database.ProtoReflectionDescriptorDatabase(channel))
+reflected = descriptor_pool.DescriptorPool(database.ProtoReflectionDescriptorDatabase(WithToken(channel)))
 method = reflected.FindServiceByName("beep.python.v1.PythonService").FindMethodByName("Evaluate")
 request = message_factory.GetMessageClass(method.input_type)(code="6 * 7")
 response = message_factory.GetMessageClass(method.output_type)
