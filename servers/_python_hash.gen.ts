@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "7090f49742a85e4ec1f03c088f7d6c890e1c051ed7eaa45e40358884b1f933da";
+export const PYTHON_SOURCES_HASH: string = "7cacb2b0105c3cdc46674710f92627cb0757362f23a4c1a35ffe0de42d306878";

@@ -129,6 +129,8 @@ class Call:
 
     def _ended(self) -> None:
         self.finished = True
+        # Its thread's context knows the call until the next one begins, which may be never.
+        self.args, self.parts = [], []
         self.client.running.pop(self.id, None)
         done = self.done
         if done is not None:
