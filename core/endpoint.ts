@@ -110,7 +110,7 @@ export function isPipeName(endpoint: string): boolean {
 
 /** Checks what a user gave for a pipe: a name, an absolute path or `\\.\pipe\…`. */
 export function checkPipeEndpoint(endpoint: string): string {
-  if (isPipeName(endpoint) || /^(\/|\\\\\.\\pipe\\|[A-Za-z]:\\)/.test(endpoint)) return endpoint;
+  if (isPipeName(endpoint) || !endpoint.includes("\0") && /^(\/|\\\\\.\\pipe\\|[A-Za-z]:\\)/.test(endpoint)) return endpoint;
   throw new ConnectError(
     `Cannot use pipe endpoint "${endpoint}": it is neither a name of letters, digits, ".", "_" and "-" nor an absolute path`,
   );
@@ -122,7 +122,12 @@ export function checkUrlEndpoint(endpoint: string): URL {
   if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) {
     // What cannot be read as a URL may hold credentials all the same.
     const shown = endpoint.includes("@") ? "" : ` "${endpoint}"`;
-    throw new ConnectError(`Cannot use endpoint${shown}: it is not an http: or https: URL`);
+    // "localhost:5678" reads as a URL of the scheme "localhost".
+    const bare = /^(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:\d{1,5})?(\/\S*)?$/i.test(endpoint);
+    throw new ConnectError(
+      `Cannot use endpoint${shown}: it is not an http: or https: URL`,
+      bare ? { hint: `Write it with its scheme: "http://${endpoint}".` } : {},
+    );
   }
   if (url.username !== "" || url.password !== "") {
     throw new ConnectError(`Cannot use endpoint for host "${url.host}": it contains credentials`, {

@@ -78,7 +78,9 @@ async function existingVenv(
     await Deno.stat(join(path, "pyvenv.cfg"));
     await Deno.stat(interpreter);
   } catch (cause) {
-    const missing = cause instanceof Deno.errors.NotFound || cause instanceof Deno.errors.NotADirectory;
+    // A path with a NUL in it, which leads nowhere, is a TypeError.
+    const missing = cause instanceof Deno.errors.NotFound || cause instanceof Deno.errors.NotADirectory ||
+      cause instanceof TypeError;
     if (!missing) throw cause;
     throw new EnvironmentError(`Cannot use environment "${path}": it has no pyvenv.cfg or no interpreter`, {
       cause,

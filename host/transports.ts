@@ -51,7 +51,7 @@ export function resolveTransport(
     throw new PythonHostError("argument", 'Cannot use option "rpc": it is for transport "rpc"');
   }
   if (rpc?.grpc === true) return grpcTransport(rpc);
-  if (typeof given === "object") return given;
+  if (typeof given === "object") return checkTransport(given);
   // Deno opens named pipes of Windows only with all permissions.
   const name = given ?? (Deno.build.os === "windows" ? "http" : "pipe");
   const make = known(name);
@@ -60,6 +60,15 @@ export function resolveTransport(
     connect: (endpoint) => make(endpoint.address, clientOptions(endpoint)),
     serverArguments: { transport: name as ServerTransport },
   };
+}
+
+/** Callers without types pass anything. */
+function checkTransport(given: HostTransport | null): HostTransport {
+  if (typeof given?.name === "string" && typeof given.connect === "function") return given;
+  const lacks = typeof given?.name === "string" ? "no function connect" : "no name";
+  throw new PythonHostError("argument", `Cannot use the transport that was given: it has ${lacks}`, {
+    hint: 'Pass a name ("pipe", "http" or "rpc"), or { name, connect(endpoint) }.',
+  });
 }
 
 function grpcTransport(rpc: RpcServerOptions): HostTransport {

@@ -69,7 +69,7 @@ export class Context {
 
   /** The directory that everything is kept in, as an absolute path. */
   get home(): string {
-    this.#home ??= resolve(this.#givenHome ?? this.#defaultHome());
+    this.#home ??= possible(resolve(this.#givenHome ?? this.#defaultHome()));
     return this.#home;
   }
 
@@ -98,6 +98,13 @@ export class Context {
       );
     }
   }
+}
+
+function possible(path: string): string {
+  if (!path.includes("\0")) return path;
+  throw new EnvironmentError(
+    `Cannot use data directory ${JSON.stringify(path)}: no path can have a NUL character`,
+  );
 }
 
 function mayReadEnvironment(): boolean {

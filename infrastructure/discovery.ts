@@ -118,10 +118,23 @@ export async function* venvBase(
   const own = venvInterpreter(os, venv);
   const real = await io.realPath(own).catch(() => undefined);
   if (real !== undefined && !real.startsWith(venv)) yield { path: real, source };
-  else {yield {
-      path: os === "windows" ? joinFor(os, home, "python.exe") : joinFor(os, home, "python3"),
-      source,
-    };}
+  else yield { path: await copiedBase(context, parsePyvenv(text), home), source };
+}
+
+/** Where the original of a copied interpreter is: named, or beside others of its version in the home. */
+async function copiedBase(
+  { os, io }: Context,
+  config: ReadonlyMap<string, string>,
+  home: string,
+): Promise<string> {
+  const minor = /^\d+\.\d+/.exec(config.get("version") ?? config.get("version_info") ?? "")?.[0];
+  const named = [
+    config.get("base-executable"),
+    config.get("executable"),
+    os === "windows" || minor === undefined ? undefined : joinFor(os, home, `python${minor}`),
+  ];
+  for (const path of named) if (path && await exists(io, path)) return path;
+  return joinFor(os, home, os === "windows" ? "python.exe" : "python3");
 }
 
 async function* projectVenv(context: Context, cwd: string): AsyncGenerator<Sighting> {

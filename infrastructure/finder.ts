@@ -17,6 +17,7 @@ import {
   venvBase,
 } from "./discovery.ts";
 import { readTextIfThere } from "./files.ts";
+import { mapIoError } from "./io_errors.ts";
 import { type FileIdentity, ProbeCache } from "./probe.ts";
 import { makeRuntime, type PythonRuntime } from "./runtime.ts";
 import { isPathRequest, mismatch, OLDEST_PYTHON, parseRequest, type VersionRequest } from "./versions.ts";
@@ -52,7 +53,7 @@ export class RuntimeFinder {
     });
     let identity: FileIdentity;
     try {
-      const path = await io.realPath(candidate.path);
+      const path = await this.#realBase(candidate.path);
       const reason = await untouchable(this.#context, candidate.path, path);
       if (reason !== undefined) return refuse(reason);
       const { size, mtimeMs } = await io.stat(path);
@@ -74,6 +75,14 @@ export class RuntimeFinder {
     return { runtime: await makeRuntime(answer.facts, identity, candidate.source, candidate.id) };
   }
 
+  /** The real path of an interpreter, or that of its base when it is a venv's copy. */
+  async #realBase(path: string): Promise<string> {
+    const { io } = this.#context;
+    const real = await io.realPath(path);
+    const base = await this.#baseOf(real);
+    return base === real ? real : await io.realPath(base);
+  }
+
   /** Gives every usable runtime, best first, each once. */
   async *runtimes(
     options: {
@@ -89,7 +98,7 @@ export class RuntimeFinder {
           options.onRefused?.(sighting);
           continue;
         }
-        const real = await this.#context.io.realPath(sighting.path).catch(() => sighting.path);
+        const real = await this.#realBase(sighting.path).catch(() => sighting.path);
         if (seen.has(real)) continue;
         seen.add(real);
         const examined = await this.examine(sighting, options.signal);
@@ -106,7 +115,11 @@ export class RuntimeFinder {
     if (isPathRequest(request)) return await this.#findPath(request, signal);
     const wanted = parseRequest(request);
     const refused: RefusedCandidate[] = [];
-    const runtimes = this.runtimes({ signal, onRefused: (candidate) => refused.push(candidate) });
+    const onRefused = (candidate: RefusedCandidate): void => {
+      if (candidate.source === "BEEP_PYTHON_PATH") throw unusableOverride(candidate);
+      refused.push(candidate);
+    };
+    const runtimes = this.runtimes({ signal, onRefused });
     for await (const runtime of runtimes) {
       const reason = mismatch(wanted, runtime);
       if (reason === undefined) return runtime;
@@ -122,8 +135,12 @@ export class RuntimeFinder {
   async #findPath(request: string, signal: AbortSignal | undefined): Promise<PythonRuntime> {
     const home = this.#context.environment("HOME") ?? this.#context.environment("USERPROFILE");
     const expanded = request.startsWith("~") && home !== undefined ? home + request.slice(1) : request;
-    const given = await intoPrefix(this.#context, resolve(expanded));
-    const path = await this.#baseOf(given);
+    let path: string;
+    try {
+      path = await this.#baseOf(await intoPrefix(this.#context, resolve(expanded)));
+    } catch (error) {
+      throw mapIoError(`look for a Python at ${JSON.stringify(request)}`, error);
+    }
     const examined = await this.examine({ path, source: "explicit" }, signal);
     await this.#cache.save();
     if ("runtime" in examined) return examined.runtime;
@@ -139,4 +156,11 @@ export class RuntimeFinder {
     for await (const sighting of venvBase(this.#context, match[1]!, "explicit")) return sighting.path;
     throw new EnvironmentError(`Cannot find the base of the venv "${match[1]}"`);
   }
+}
+
+/** Whoever sets the variable wants that Python and no other, so another one is never taken in its place. */
+function unusableOverride({ path, reason }: RefusedCandidate): EnvironmentError {
+  return new EnvironmentError(`Cannot use the Python that BEEP_PYTHON_PATH names, "${path}": ${reason}`, {
+    hint: "Set BEEP_PYTHON_PATH to an interpreter, a venv or an installation, or unset it.",
+  });
 }

@@ -129,6 +129,7 @@ function checkOptions(options: ServerOptions): ServerTransport {
   const { transport = "pipe", name, port } = options;
   const wrong = (option: string, why: string): ServerStartError =>
     new ServerStartError(`Cannot start a Python server with ${option}: ${why}`);
+  if (options.python.includes("\0")) throw wrong(JSON.stringify(options.python), "it is no path");
   if (transport === "pipe") {
     for (
       const option of [
