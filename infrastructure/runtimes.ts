@@ -8,6 +8,7 @@ import { join } from "@std/path";
 import { EnvironmentError, PythonNotFoundError, type RefusedCandidate } from "../core/errors.ts";
 import { Context, type ContextOptions } from "./context.ts";
 import { chooseDistribution, type Distribution, distributionsFor } from "./distributions.ts";
+import { namedDistributions } from "./download_list.ts";
 import { readTextIfThere, removeIfThere, writeAtomically } from "./files.ts";
 import { RuntimeFinder } from "./finder.ts";
 import { mapIoError } from "./io_errors.ts";
@@ -108,16 +109,21 @@ export class RuntimeManager {
       if (!(error instanceof PythonNotFoundError) || isPathRequest(request) || policy === "never") {
         throw error;
       }
-      await this.#checkInstallable(request, error);
+      await this.#checkInstallable(request, error, options.signal);
       this.context.logger.info("No suitable Python on this machine: installing one", request);
       return await this.install(request, options);
     }
   }
 
   /** Throws what was not found when there is nothing to install in its place either. */
-  async #checkInstallable(request: string, notFound: PythonNotFoundError): Promise<void> {
+  async #checkInstallable(
+    request: string,
+    notFound: PythonNotFoundError,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const [triple, table] = [await this.triple(), await this.#table(signal)];
     try {
-      chooseDistribution(request, await this.triple());
+      chooseDistribution(request, triple, table);
     } catch (cause) {
       if (!(cause instanceof EnvironmentError)) throw cause;
       throw new PythonNotFoundError(request, notFound.candidates, {
@@ -133,9 +139,21 @@ export class RuntimeManager {
     return await this.#triple;
   }
 
-  /** The Pythons that can be installed on this machine, newest first. */
-  async available(): Promise<Distribution[]> {
-    return distributionsFor(await this.triple());
+  /**
+   * The Pythons that can be installed on this machine, newest first: those of the pinned table, or of the list that
+   * `UV_PYTHON_DOWNLOADS_JSON_URL` names.
+   */
+  async available(options: { signal?: AbortSignal } = {}): Promise<Distribution[]> {
+    try {
+      return await this.#table(options.signal);
+    } catch (error) {
+      throw mapIoError("list the Pythons that can be installed", error);
+    }
+  }
+
+  async #table(signal: AbortSignal | undefined): Promise<Distribution[]> {
+    const triple = await this.triple();
+    return await namedDistributions(this.context, triple, signal) ?? distributionsFor(triple);
   }
 
   /**
@@ -158,7 +176,9 @@ export class RuntimeManager {
 
   async #distribution(request: string, options: InstallRuntimeOptions): Promise<Distribution> {
     const triple = await this.triple();
-    if (options.distribution === undefined) return chooseDistribution(request, triple);
+    if (options.distribution === undefined) {
+      return chooseDistribution(request, triple, await this.#table(options.signal));
+    }
     const { version, url, sha256 } = options.distribution;
     if (!/^[0-9a-f]{64}$/.test(sha256)) {
       throw new EnvironmentError(
