@@ -94,11 +94,13 @@ export async function writeBundle(
 ): Promise<void> {
   const { context } = tools;
   const { io } = context;
-  await io.mkdir(join(directory, "wheels"), { recursive: true });
-  const present = (await listIfThere(io, directory)).filter((name) => name !== "wheels");
+  const present = await listIfThere(io, directory);
   if (present.length > 0) {
-    throw new EnvironmentError(`Cannot write a bundle into "${directory}": it has "${present[0]}" in it`);
+    throw new EnvironmentError(`Cannot write a bundle into "${directory}": it has "${present[0]}" in it`, {
+      hint: "Name a directory that is new or empty.",
+    });
   }
+  await io.mkdir(join(directory, "wheels"), { recursive: true });
   const { runtime, lock, index, signal } = content;
   await prepareHome(context);
   const requirements = splitRequirements(lock);
@@ -128,9 +130,14 @@ export async function writeBundle(
 }
 
 async function distributionOf(context: Context, runtime: PythonRuntime): Promise<Distribution | undefined> {
-  if (!runtime.managed) return undefined;
-  const installed = (await new RuntimeInstaller(context).list()).find((item) => item.id === runtime.id);
-  return installed?.distribution;
+  const installed = await new RuntimeInstaller(context).list();
+  // One that was named by its path is ours all the same.
+  for (const { id, executable, distribution } of installed) {
+    if (id === runtime.id || await context.io.realPath(executable) === runtime.executable) {
+      return distribution;
+    }
+  }
+  return undefined;
 }
 
 async function copyArchive(context: Context, distribution: Distribution, target: string): Promise<void> {

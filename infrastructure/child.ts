@@ -11,7 +11,7 @@
 import { CommandError } from "../core/errors.ts";
 import type { EnvironmentValues } from "./context.ts";
 import type { Io, IoProcess } from "./io.ts";
-import { mapIoError } from "./io_errors.ts";
+import { diskFull, mapIoError } from "./io_errors.ts";
 
 /** How a child ended, and what it said. */
 export interface ChildResult {
@@ -301,12 +301,18 @@ export function expectSuccess(
 ): ChildResult {
   if (result.code === 0) return result;
   const output = result.timedOut ? `(ended by its deadline)\n${decisive(result)}` : decisive(result);
-  throw new CommandError(action, {
+  const error = new CommandError(action, {
     command: command.map(redactUrl),
     exitCode: result.code,
     output: redactUrl(output),
   });
+  const full = DISK_FULL_REGEXP.exec(`${result.stderr}\n${result.stdout}`);
+  throw full === null ? error : diskFull(action, redactUrl(full[0].trim()), error);
 }
+
+/** The line by which pip, uv and what they start tell of a full disk or a used-up quota. */
+const DISK_FULL_REGEXP =
+  /^.*(No space left on device|Disk quota exceeded|There is not enough space on the disk|os error (28|112|122)\)).*$/mi;
 
 /** The last lines of what a child said, stderr preferred. */
 export function lastLines(result: { readonly stdout: string; readonly stderr: string }, count = 20): string {

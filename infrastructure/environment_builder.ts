@@ -4,7 +4,7 @@
  * @module
  */
 
-import { join } from "@std/path";
+import { dirname, join } from "@std/path";
 import { EnvironmentError } from "../core/errors.ts";
 import { childEnvironment, expectSuccess, runChild } from "./child.ts";
 import type { Context } from "./context.ts";
@@ -109,14 +109,19 @@ export class EnvironmentBuilder {
     await requirePermissions(`work on environment "${name}"`, { read: home, write: home });
     const layout = await prepareHome(this.#context);
     const root = layout.environment(name);
-    await this.#context.io.mkdir(root, { recursive: true, mode: 0o700 });
     options.onProgress?.({ stage: "lock", subject: name });
     using held = await lock(this.#context, join(root, ".lock"), {
       signal: options.signal,
       deadlineMs: this.#lockDeadlineMs,
+      prepare: () => this.#context.io.mkdir(root, { recursive: true, mode: 0o700 }),
       ...(options.until === undefined ? {} : { until: options.until }),
     });
-    return await use(held?.exclusive === true);
+    const exclusive = held?.exclusive === true;
+    try {
+      return await use(exclusive);
+    } finally {
+      if (exclusive) await this.#store.removeIfEmpty(name);
+    }
   }
 
   /** The environment of a specification, made if another process has not made it in the meantime. */
@@ -148,6 +153,8 @@ export class EnvironmentBuilder {
     const installer = await this.installer(options.installer, options);
     for (let attempt = 1;; attempt++) {
       const directory = this.#store.newDirectory(name, specHash);
+      // Where locks do not work, a process with working ones may have removed what was empty.
+      await this.#context.io.mkdir(dirname(directory), { recursive: true, mode: 0o700 });
       using _owned = await own(this.#context, `${directory}.own`);
       try {
         await this.#fill(directory, name, runtime, installer, specification, options);

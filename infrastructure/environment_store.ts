@@ -261,6 +261,20 @@ export class EnvironmentStore {
     }
   }
 
+  /** Removes what is left of a name when that is nothing but its lock, which the caller holds. */
+  async removeIfEmpty(name: string): Promise<void> {
+    // Windows renames no directory in which a file is open.
+    if (this.#context.os === "windows") return;
+    const root = this.#layout.environment(name);
+    try {
+      const entries = await listIfThere(this.#context.io, root);
+      if (entries.length === 1 && entries[0] === ".lock") await moveToTrash(this.#context, root);
+    } catch (error) {
+      // It disturbs nobody, and the work that it was held for must not fail by it.
+      this.#context.logger.debug("Cannot remove an empty directory", root, error);
+    }
+  }
+
   /** The names of which there is anything at all, finished or not. */
   async allNames(): Promise<string[]> {
     const names = (await listIfThere(this.#context.io, this.#layout.environments))

@@ -19,7 +19,7 @@ import type {
 import { EnvironmentStore, type PythonEnvironment } from "./environment_store.ts";
 import { collectGarbage } from "./garbage.ts";
 import { readIndexSettings } from "./index_settings.ts";
-import { type InstalledPackage, listPackages, pinOf, sitePackages } from "./installed_packages.ts";
+import { frozen, type InstalledPackage, listPackages, sitePackages } from "./installed_packages.ts";
 import { mapIoError } from "./io_errors.ts";
 import { forgetVerified } from "./marker.ts";
 import { checkName } from "./names.ts";
@@ -171,9 +171,13 @@ export class VenvManager {
     });
   }
 
-  /** The packages of an environment, one exact line each, as `pip freeze` would print them. */
+  /**
+   * The packages of an environment, one exact line each, as `pip freeze` prints them: without pip itself, unless it was
+   * asked for by name. `ensure({ packages })` takes them back.
+   */
   async freeze(name: string): Promise<string[]> {
-    return (await this.#packages(await this.#current(name))).map(pinOf);
+    const environment = await this.#current(name);
+    return frozen(await this.#packages(environment), environment);
   }
 
   /**
@@ -357,13 +361,12 @@ export class VenvManager {
     const runtime = await this.runtimes.ensure(specification.python, runtimeOptions(options));
     const lock = options.lock ?? (specification.requirements.length === 0 ? "" : await this.lock(options));
     const index = options.index ?? await readIndexSettings(this.#context);
-    await writeBundle(this.#bundleTools, resolve(directory), {
-      runtime,
-      lock,
-      pip: specification.pip,
-      index,
-      signal,
-    });
+    const { pip } = specification;
+    try {
+      await writeBundle(this.#bundleTools, resolve(directory), { runtime, lock, pip, index, signal });
+    } catch (error) {
+      throw mapIoError(`write bundle "${directory}"`, error);
+    }
     return lock;
   }
 

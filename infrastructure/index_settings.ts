@@ -199,6 +199,25 @@ const UV_VARIABLES: readonly string[] = [
   "UV_CACHE_DIR",
 ];
 
+/** Those of uv's variables that change which packages are taken, and not only how they are reached. */
+const UV_SELECTING_VARIABLES: readonly string[] = ["UV_CONSTRAINT", "UV_EXCLUDE_NEWER"];
+
+/**
+ * The variables of uv by which it would take other packages. They are part of what an environment is, whoever installs:
+ * which installer it will be is not known then.
+ */
+export function uvSelection(settings: IndexSettings, context: Context): Record<string, string> {
+  const names = found.has(settings)
+    ? [...UV_INDEX_VARIABLES, ...UV_SELECTING_VARIABLES]
+    : UV_SELECTING_VARIABLES;
+  const result: Record<string, string> = {};
+  for (const name of names) {
+    const value = context.environment(name);
+    if (value && name !== "UV_INSECURE_HOST") result[name] = value;
+  }
+  return result;
+}
+
 /** The settings as variables for uv. */
 export function uvVariables(settings: IndexSettings, context: Context): Record<string, string> {
   // pip takes a proxy without its scheme, too.

@@ -7,7 +7,7 @@
 import { join } from "@std/path";
 import type { Context } from "./context.ts";
 import { listIfThere, readTextIfThere } from "./files.ts";
-import { normalizePackageName } from "./specification.ts";
+import { normalizePackageName, packageOf } from "./specification.ts";
 
 /** An installed package. */
 export interface InstalledPackage {
@@ -15,7 +15,7 @@ export interface InstalledPackage {
   readonly name: string;
   /** Its version. */
   readonly version: string;
-  /** Where it came from, when that was no index. */
+  /** Where it came from, when that was no index, as a requirement says it: with commit, folder and hash. */
   readonly url?: string;
 }
 
@@ -42,11 +42,49 @@ async function readPackage(context: Context, path: string): Promise<InstalledPac
   const version = /^Version:\s*(.+?)\s*$/m.exec(header)?.[1];
   if (name === undefined || version === undefined) return undefined;
   const direct = await readTextIfThere(context.io, join(path, "direct_url.json"));
-  const url = direct === undefined ? undefined : JSON.parse(direct)?.url;
-  return { name, version, ...(typeof url === "string" ? { url } : {}) };
+  const url = direct === undefined ? undefined : directReference(direct);
+  return { name, version, ...(url === undefined ? {} : { url }) };
+}
+
+/** What follows the `@` in the requirement for a package that came from a URL (PEP 610). */
+function directReference(text: string): string | undefined {
+  const { url, vcs_info: vcs, archive_info: archive, subdirectory } = JSON.parse(text) as {
+    url?: unknown;
+    vcs_info?: { vcs: string; commit_id: string };
+    archive_info?: { hash?: string; hashes?: Record<string, string> };
+    subdirectory?: string;
+  };
+  if (typeof url !== "string") return undefined;
+  const sha256 = archive?.hashes?.sha256;
+  const hash = archive?.hash ?? (sha256 === undefined ? undefined : `sha256=${sha256}`);
+  const fragments = [
+    ...(hash === undefined ? [] : [hash]),
+    ...(subdirectory ? [`subdirectory=${subdirectory}`] : []),
+  ];
+  const base = vcs === undefined ? url : `${vcs.vcs}+${url}@${vcs.commit_id}`;
+  return fragments.length === 0 || base.includes("#") ? base : `${base}#${fragments.join("&")}`;
 }
 
 /** The line that asks for exactly this package. */
 export function pinOf(item: InstalledPackage): string {
   return item.url === undefined ? `${item.name}==${item.version}` : `${item.name} @ ${item.url}`;
+}
+
+/** What venvs of a Python get with their pip; from 3.12 on that is pip alone. */
+function seedsOf(version: string): readonly string[] {
+  const minor = Number(version.split(".")[1]);
+  return minor < 12 ? ["pip", "setuptools", "wheel"] : ["pip"];
+}
+
+/**
+ * The lines that ask for exactly these packages again, as `pip freeze` prints them: without the installer itself, unless
+ * it was asked for.
+ */
+export function frozen(
+  packages: readonly InstalledPackage[],
+  { version, requirements }: { readonly version: string; readonly requirements: readonly string[] },
+): string[] {
+  const asked = new Set(requirements.map(packageOf));
+  const seeds = new Set(seedsOf(version).filter((name) => !asked.has(name)));
+  return packages.filter((item) => !seeds.has(normalizePackageName(item.name))).map(pinOf);
 }

@@ -21,6 +21,8 @@ export interface IoFile {
   sync(): Promise<void>;
   /** Takes the exclusive lock of the file if it is free; the system frees it when the process ends. */
   tryLock(): Promise<boolean>;
+  /** Whether `path` still leads to this very file; true where the system cannot tell. */
+  isAt(path: string): Promise<boolean>;
   /** Closes the file, which also frees its lock. */
   close(): void;
 }
@@ -189,6 +191,16 @@ class DenoIoFile implements IoFile {
 
   tryLock(): Promise<boolean> {
     return this.#file.tryLock(true);
+  }
+
+  async isAt(path: string): Promise<boolean> {
+    try {
+      const [mine, there] = await Promise.all([this.#file.stat(), Deno.stat(path)]);
+      return mine.ino === there.ino && mine.dev === there.dev;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return false;
+      throw error;
+    }
   }
 
   close(): void {

@@ -52,6 +52,14 @@ export function isLockUnsupported(error: unknown): boolean {
     code === "EOPNOTSUPP" || code === "ENOTSUP";
 }
 
+/** The error of a full disk or a used-up quota. */
+export function diskFull(action: string, message: string, cause: unknown): PythonHostError {
+  return new PythonHostError("disk-full", `Cannot ${action}: no space is left: ${message}`, {
+    cause,
+    hint: "Free some space, or set BEEP_PYTHON_HOME to a directory on another disk.",
+  });
+}
+
 /**
  * Gives the library's error for a failure: a full disk, a missing Deno permission, or an environment that cannot be
  * used. Errors of the library itself and aborts pass through unchanged.
@@ -64,10 +72,7 @@ export function mapIoError(action: string, error: unknown): unknown {
   if (foreign) return error;
   const message = error instanceof Error ? error.message : String(error);
   if (errorCode(error) === "ENOSPC" || errorCode(error) === "EDQUOT") {
-    return new PythonHostError("disk-full", `Cannot ${action}: no space is left: ${message}`, {
-      cause: error,
-      hint: "Free some space, or set BEEP_PYTHON_HOME to a directory on another disk.",
-    });
+    return diskFull(action, message, error);
   }
   if (error instanceof Deno.errors.NotCapable) {
     const flag = /--allow-[a-z]+/.exec(message)?.[0] ?? "--allow-read";

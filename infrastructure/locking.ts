@@ -30,6 +30,8 @@ export interface LockOptions {
   readonly deadlineMs?: number | undefined;
   /** Asked at each turn of waiting; true ends it, since what was waited for is there. */
   readonly until?: () => Promise<boolean>;
+  /** Makes the directory of the file, which may be removed with it while it is waited for. */
+  readonly prepare?: () => Promise<void>;
 }
 
 class FileLock implements HeldLock {
@@ -54,8 +56,24 @@ async function openLock(context: Context, path: string): Promise<IoFile> {
   }
 }
 
+/** So often is a directory made again that others remove at the same moment. */
+const PREPARE_ATTEMPTS = 100;
+
+async function openPrepared(context: Context, path: string, options: LockOptions): Promise<IoFile> {
+  for (let attempt = 1;; attempt++) {
+    await options.prepare?.();
+    try {
+      return await openLock(context, path);
+    } catch (error) {
+      const gone = error instanceof EnvironmentError && isNotFound(error.cause);
+      if (options.prepare === undefined || !gone || attempt === PREPARE_ATTEMPTS) throw error;
+    }
+  }
+}
+
 /**
- * Takes the lock of a file that is never deleted, waiting for its holder. Gives undefined when `until` came true.
+ * Takes the lock of a file, waiting for its holder. Gives undefined when `until` came true. Only its holder may remove
+ * the file; who waited for it then waits for the one in its place.
  */
 export async function lock(
   context: Context,
@@ -64,11 +82,17 @@ export async function lock(
 ): Promise<HeldLock | undefined> {
   const deadlineMs = options.deadlineMs ?? LOCK_DEADLINE_MS;
   const start = performance.now();
-  const file = await openLock(context, path);
+  let file = await openPrepared(context, path, options);
   try {
     while (true) {
       options.signal?.throwIfAborted();
-      if (await file.tryLock()) return new FileLock(file);
+      if (await file.tryLock()) {
+        if (await file.isAt(path)) return new FileLock(file);
+        const next = await openPrepared(context, path, options);
+        file.close();
+        file = next;
+        continue;
+      }
       if (await options.until?.() === true) break;
       if (performance.now() - start > deadlineMs) {
         throw new EnvironmentError(

@@ -7,6 +7,8 @@
 
 import { join } from "@std/path";
 import type { Context } from "./context.ts";
+import { lacksCredentials, reveal } from "./credentials.ts";
+import { CommandError } from "../core/errors.ts";
 import { stage } from "./staging.ts";
 
 /** Writes requirements and constraints for as long as `use` runs, and gives it the arguments that name the files. */
@@ -20,7 +22,7 @@ export async function withRequirementFiles<T>(
   await context.io.mkdir(staged.path, { recursive: true, mode: 0o700 });
   const write = async (name: string, lines: readonly string[]): Promise<string> => {
     const path = join(staged.path, name);
-    const text = new TextEncoder().encode(`${lines.join("\n")}\n`);
+    const text = new TextEncoder().encode(`${lines.map(reveal).join("\n")}\n`);
     await context.io.writeFile(path, text, { mode: 0o600, createNew: true });
     return path;
   };
@@ -28,5 +30,21 @@ export async function withRequirementFiles<T>(
   const constraints = request.constraints === undefined || request.constraints.length === 0
     ? undefined
     : await write("constraints.txt", request.constraints);
-  return await use({ requirements, constraints });
+  try {
+    return await use({ requirements, constraints });
+  } catch (error) {
+    const lines = [...request.requirements, ...request.constraints ?? []];
+    if (!(error instanceof CommandError) || !lines.some(lacksCredentials)) throw error;
+    throw withCredentialsHint(error);
+  }
+}
+
+function withCredentialsHint(cause: CommandError): CommandError {
+  const facts = { command: cause.command, exitCode: cause.exitCode, output: cause.output };
+  return new CommandError("install packages", facts, {
+    cause,
+    hint:
+      "The credentials in the URLs of its requirements are not kept: pass the requirements again, or put the " +
+      "credentials into pip's settings or a .netrc file.",
+  });
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { conceal } from "./credentials.ts";
 import { sha256OfText } from "./digest.ts";
 import { redactUrl } from "./child.ts";
 import type { IndexSettings } from "./index_settings.ts";
@@ -80,9 +81,10 @@ export function canonicalRequirement(text: string): string {
   return marker === undefined ? tight : `${tight}; ${marker.trim()}`;
 }
 
-/** Sorts, and leaves out what is there twice. */
+/** Sorts, leaves out what is there twice, and conceals credentials. */
 export function canonicalRequirements(lines: readonly string[]): string[] {
-  return [...new Set(lines.map(canonicalRequirement).filter((line) => line !== ""))].sort();
+  const canonical = lines.map((line) => conceal(canonicalRequirement(line)));
+  return [...new Set(canonical.filter((line) => line !== ""))].sort();
 }
 
 /** The name of a package as it is compared: `Foo.Bar_baz` is `foo-bar-baz`. */
@@ -96,10 +98,11 @@ export function packageOf(requirement: string): string | undefined {
   return match === null ? undefined : normalizePackageName(match[1]!);
 }
 
-/** The text of index settings that goes into a specification. */
-export function indexKey(settings: IndexSettings): string {
+/** The text of index settings, and of uv's variables beside them, that goes into a specification. */
+export function indexKey(settings: IndexSettings, uv: Readonly<Record<string, string>> = {}): string {
   const { indexUrl, extraIndexUrls, findLinks, noIndex } = settings;
-  return redactUrl(JSON.stringify({ indexUrl, extraIndexUrls, findLinks, noIndex }));
+  const ofUv = Object.keys(uv).length === 0 ? {} : { uv };
+  return redactUrl(JSON.stringify({ indexUrl, extraIndexUrls, findLinks, noIndex, ...ofUv }));
 }
 
 /** The hash that names a specification on a platform. */

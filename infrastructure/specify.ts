@@ -7,7 +7,7 @@
 import { resolve } from "@std/path";
 import { EnvironmentError } from "../core/errors.ts";
 import type { Context } from "./context.ts";
-import { type IndexSettings, readIndexSettings } from "./index_settings.ts";
+import { type IndexSettings, readIndexSettings, uvSelection } from "./index_settings.ts";
 import { readPyproject, readRequirementsFile, relativeTo, splitRequirements } from "./requirements.ts";
 import {
   canonicalRequirements,
@@ -85,6 +85,7 @@ export async function specify(
     lines.push(...splitRequirements(spec.lock));
     locked = true;
   }
+  const index = defaults.index ?? await readIndexSettings(context);
   return {
     python: python ?? await defaults.python(),
     requirements: canonicalRequirements(lines),
@@ -93,6 +94,6 @@ export async function specify(
     withoutDependencies: false,
     pip: spec.pip ?? defaults.pip,
     sourceBuilds: spec.sourceBuilds ?? false,
-    index: indexKey(defaults.index ?? await readIndexSettings(context)),
+    index: indexKey(index, uvSelection(index, context)),
   };
 }

@@ -18,6 +18,7 @@ export function withoutLocks(io: Io): Io {
         seek: (offset) => file.seek(offset),
         truncate: (size) => file.truncate(size),
         sync: () => file.sync(),
+        isAt: (path) => file.isAt(path),
         close: () => file.close(),
         tryLock: () =>
           Promise.reject(Object.assign(new Error("Function not implemented"), { code: "ENOSYS" })),

@@ -109,6 +109,7 @@ function wrapFile(file: IoFile, count: (name: string) => void): IoFile {
     truncate: (size) => counted("truncate", () => file.truncate(size)),
     sync: () => counted("sync", () => file.sync()),
     tryLock: () => counted("tryLock", () => file.tryLock()),
+    isAt: (path) => counted("isAt", () => file.isAt(path)),
     close: () => file.close(),
   };
 }

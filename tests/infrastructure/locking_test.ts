@@ -138,3 +138,22 @@ Deno.test("writeAtomically() writes again when a sweep took its scratch file", a
   await writeAtomically(io, path, "new");
   assertEquals([await Deno.readTextFile(path), swept], ["new", 2]);
 });
+
+Deno.test("who waited for a lock that was removed with its directory holds the one in its place", async () => {
+  await using home = await temporary();
+  const made = context(home.path);
+  const directory = join(home.path, "name");
+  const path = join(directory, ".lock");
+  const prepare = (): Promise<void> => Deno.mkdir(directory, { recursive: true });
+  const first = (await lock(made, path, { prepare }))!;
+  const waiting = Array.from({ length: 5 }, async () => {
+    const held = (await lock(made, path, { prepare }))!;
+    // Nobody else holds it, and it is the one that is there.
+    await assertRejects(() => lock(made, path, { prepare, deadlineMs: 1 }), EnvironmentError, "has held it");
+    await Deno.remove(directory, { recursive: true });
+    held[Symbol.dispose]();
+  });
+  await Deno.remove(directory, { recursive: true });
+  first[Symbol.dispose]();
+  await Promise.all(waiting);
+});
