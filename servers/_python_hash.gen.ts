@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "7cacb2b0105c3cdc46674710f92627cb0757362f23a4c1a35ffe0de42d306878";
+export const PYTHON_SOURCES_HASH: string = "634e510c05ff0bdb2b88785828dafe7c9e2f08e5c76e1f62046c8dd2e1b4d058";

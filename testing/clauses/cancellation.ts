@@ -129,6 +129,41 @@ export const CANCELLATION: readonly Clause[] = [
       }
     },
   },
+  {
+    id: "cancel/signals-blocked",
+    sentence: "Python code that has blocked all signals on its thread is stopped",
+    marks: ["python"],
+    isolated: true,
+    body: async (context) => {
+      const block =
+        "import signal; getattr(signal, 'pthread_sigmask', lambda *_: None)(getattr(signal, 'SIG_BLOCK', 0), range(1, 65))";
+      await context.backend.evaluate(block);
+      for (let i = 0; i < 3; i++) {
+        assertEquals(await abortRunning(context, "while True:\n  pass", "enough"), "enough");
+        assertEquals(await context.backend.evaluate(QUICK_CODE), 2);
+      }
+    },
+  },
+  ...["", "concurrent", "coroutine"].map((kind) =>
+    pythonClause(
+      `exception-texts${kind && `-${kind}`}`,
+      `an exception whose texts take for ever to make is stopped${kind && ` (${kind})`}`,
+      async (context) => {
+        for (const [method, args] of [["__str__", ""], ["__repr__", "Endless()"]]) {
+          const code = `
+import asyncio
+class Endless(Exception):
+  def ${method}(self):
+    while True:
+      pass
+${kind === "coroutine" ? "await asyncio.sleep(0)" : ""}
+raise ${args === "" ? "Endless()" : `ValueError(${args})`}`;
+          assertEquals(await abortRunning(context, code, "enough", kind === "concurrent"), "enough");
+          assertEquals(await context.backend.evaluate("import asyncio\nawait asyncio.sleep(0, 2)"), 2);
+        }
+      },
+    )
+  ),
   pythonClause("coroutine", "a coroutine is stopped at its await", async (context) => {
     assertEquals(await abortRunning(context, "import asyncio\nawait asyncio.sleep(600)", "enough"), "enough");
     assertEquals(await context.backend.evaluate(QUICK_CODE), 2);

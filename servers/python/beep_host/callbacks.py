@@ -14,8 +14,9 @@ from _thread import allocate_lock, get_ident
 from itertools import count
 
 from beep_host import raised, values
+from beep_host.current_call import current_call
 from beep_host.errors import CallInterrupted, ClientGoneError, LimitError
-from beep_host.execution import current_call, unbroken
+from beep_host.shielding import unbroken
 
 # The number of the running call's own input handler.
 INPUT_FUNCTION = 0

@@ -7,7 +7,7 @@ leaving with an exception, on suppressing it and on being abandoned is then done
 from __future__ import annotations
 
 from beep_host import raised
-from beep_host.execution import current_call
+from beep_host.current_call import current_call
 
 
 def enter(manager: object) -> object:

@@ -1,7 +1,7 @@
 """The server's own errors, and exceptions as data. Twin of `errors.ts`.
 
 A hostile exception (raising `__str__`, a chain of a thousand causes, a class that lies) gets a guarded, bounded
-description: describing never raises and never takes unbounded time of our own.
+description: describing raises nothing but an interrupt of the call and never takes unbounded time of our own.
 """
 
 from __future__ import annotations
@@ -131,8 +131,21 @@ def error_payload(error: BaseException) -> dict:
         return error.payload()
     if issubclass(type(error), CallInterrupted):
         return {"code": "cancelled", "message": "The call was interrupted"}
-    exception = describe(error)
+    exception = _described_ahead.get(id(error)) or describe(error)
     return {"code": "python", "message": f"{exception['type']}: {exception['message']}", "exception": exception}
+
+
+_described_ahead: dict[int, dict] = {}
+
+
+def describe_ahead(error: BaseException) -> None:
+    """Describes an exception now, where what its texts take can be stopped, for `error_payload` later."""
+    _described_ahead[id(error)] = describe(error)
+
+
+def forget(error: BaseException) -> None:
+    """Lets the description go: `error_payload` was called, or never will be."""
+    _described_ahead.pop(id(error), None)
 
 
 def describe(error: BaseException) -> dict:
@@ -170,6 +183,8 @@ def guarded_repr(value: object, limit: int = MAX_REPR) -> str:
     try:
         text = repr(value)
         text = text if type(text) is str else str.__str__(text)
+    except CallInterrupted:
+        raise
     except BaseException as failure:
         return f"<{_type_name(type(value))} whose repr raised {_type_name(type(failure))}>"
     return _cut(text, limit)
@@ -178,6 +193,8 @@ def guarded_repr(value: object, limit: int = MAX_REPR) -> str:
 def _guarded_str(error: BaseException) -> str:
     try:
         return str(error)
+    except CallInterrupted:
+        raise
     except BaseException as failure:
         return f"<exception whose str() raised {_type_name(type(failure))}>"
 
@@ -264,6 +281,8 @@ def _notes(error: BaseException) -> list[str]:
     try:
         notes = BaseException.__dict__["__dict__"].__get__(error).get("__notes__") or ()
         return [note if type(note) is str else guarded_repr(note) for note in list(notes)[:MAX_GROUP]]
+    except CallInterrupted:
+        raise
     except BaseException:
         # Notes are the user's own attribute and may be anything; without them the description still stands.
         return []
@@ -304,6 +323,8 @@ def _frame(code: object, line: int | None, frame: object) -> dict:
     }
     try:
         source = linecache.getline(code.co_filename, line or 0, frame.f_globals).strip()
+    except CallInterrupted:
+        raise
     except BaseException:
         # Sources come from files and loaders that user code may have replaced; a frame stands without its line.
         source = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from _thread import allocate_lock, get_ident
 
+from beep_host import execution
 from beep_host.errors import CallCancelled
 
 
@@ -102,7 +103,7 @@ class EventLoop:
                 return
             error = task.exception()
             if error is not None:
-                call.fail(error)
+                execution.fail(call, execution.describe_here(call, error))
             else:
                 call.finish(task.result())
         except BaseException as failure:

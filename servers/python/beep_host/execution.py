@@ -1,54 +1,13 @@
-"""One call: how it runs on its thread, and how it is stopped there.
-
-An interrupt must reach user code and nothing else, and the call it was meant for and no other. Two mechanisms, one
-for each kind of thread:
-
-*Main thread*: a signal of our own. Its handler raises only when the running call is the one to stop and the
-interrupted frame is user code, or one of the few own frames where that is harmless (`operations.py`,
-`evaluation.py`); else it does nothing, and the canceller, which sends again until the call is done, tries later.
-This breaks sleeps, lock waits and system calls.
-
-*Other threads*: `PyThreadState_SetAsyncExc`. The canceller injects only while it holds the call's lock and the call
-is not finished; a finishing call says so first and then takes the lock once, so that no injection can come later,
-and clears the one that may be pending.
-
-Coroutines are cancelled on the event loop (`event_loop.py`).
-"""
+"""One call: how it runs on its thread, and how it ends. How it is stopped there is in `interrupts.py`."""
 
 from __future__ import annotations
 
-import os
 import sys
-from _thread import allocate_lock, get_ident
-from contextvars import ContextVar
-from time import monotonic
+from _thread import get_ident
 
-from beep_host import evaluation, operations
-from beep_host.errors import PACKAGE_DIRECTORY, CallCancelled, CallInterrupted, HostError, ProtocolError
-
-# Frames of these own files may be interrupted: they run user code directly and hold nothing that could break.
-_INTERRUPTIBLE_FILES = frozenset(
-    (
-        evaluation.__file__,
-        operations.__file__,
-        # These wait for the host on the call's behalf.
-        PACKAGE_DIRECTORY + "host_functions.py",
-        *(
-            os.path.join(PACKAGE_DIRECTORY, "infrastructure", f"{name}.py")
-            for name in ("api", "link", "packages", "runtimes", "servers", "venvs")
-        ),
-    )
-)
-
-# How long the canceller waits for a call to end before it interrupts again: user code may have swallowed it.
-_RESEND_S = 0.05
-# The most interrupts raised in one call. Code that swallows three means it.
-_MAX_RAISED = 3
-
-current_call: ContextVar = ContextVar("beep_host_call")
-# Two may want to stop the same call.
-_preparing = allocate_lock()
-
+from beep_host import errors, interrupts, operations, output
+from beep_host.current_call import current_call
+from beep_host.errors import CallCancelled, CallInterrupted, HostError, ProtocolError
 
 class Call:
     """One request on its way through the server."""
@@ -63,6 +22,7 @@ class Call:
         "finished",
         "id",
         "injected",
+        "injected_at",
         "inner",
         "interruptible",
         "is_shielded",
@@ -76,6 +36,7 @@ class Call:
         "raised",
         "reply",
         "session",
+        "signal_awaited",
         "stop",
         "thread",
     )
@@ -96,6 +57,10 @@ class Call:
         self.is_shielded = False
         self.deferred: BaseException | None = None
         self.injected = False
+        # Where the thread stood when the exception was injected.
+        self.injected_at: tuple | None = None
+        # How many signals had arrived when one was sent for this call.
+        self.signal_awaited: int | None = None
         self.raised = 0
         self.thread = 0
         # The call under which this one is nested on its thread, and the one that is nested under this one.
@@ -141,16 +106,14 @@ class Call:
 class ThreadState:
     """Which call runs on a thread: the innermost one, since a callback can nest calls."""
 
-    __slots__ = ("ident", "is_main", "running")
+    __slots__ = ("ident", "is_main", "running", "signals")
 
     def __init__(self, is_main: bool) -> None:
         self.is_main = is_main
+        # How many of our signals have arrived.
+        self.signals = 0
         self.ident = get_ident()
         self.running: Call | None = None
-
-
-# The state of the main thread, for the signal handler; set when a session takes the main thread.
-main_state: ThreadState | None = None
 
 
 def run_call(call: Call, state: ThreadState) -> None:
@@ -170,18 +133,20 @@ def run_call(call: Call, state: ThreadState) -> None:
             value = operations.perform(call)
         except BaseException as raised:
             error = raised
-        _settle(call, state)
+            _describe(call, error)
+        _settle(call)
     except CallInterrupted as raised:
-        # The one injection of another thread came after user code had ended and before it was ruled out.
+        # In a `__str__`; or the one injection of another thread came after user code had ended and before it was ruled
+        # out.
         error = raised
-        _settle(call, state)
+        _settle(call)
     state.running = call.outer
     if call.outer is not None:
         call.outer.inner = None
         current_call.set(call.outer)
     try:
         if error is not None:
-            call.fail(_as_reported(call, error))
+            fail(call, error)
         elif value is not None and operations.is_awaitable(call, value):
             call.client.server.event_loop.run(call, value)
         else:
@@ -191,7 +156,34 @@ def run_call(call: Call, state: ThreadState) -> None:
         _report_lost_reply(call, failure)
 
 
-def _settle(call: Call, state: ThreadState) -> None:
+def _describe(call: Call, error: BaseException) -> None:
+    """Asks the exception for its texts while the call can be stopped: they are user code, and may take for ever."""
+    if not issubclass(type(error), (HostError, CallInterrupted)) and not (call.cancel_requested and call.raised):
+        errors.describe_ahead(error)
+
+
+def describe_here(call: Call, error: BaseException) -> BaseException:
+    """The same on another thread than that of the call's session. Gives the exception that ends the call."""
+    call.thread = get_ident()
+    try:
+        call.interruptible = True
+        _describe(call, error)
+        _settle(call)
+    except CallInterrupted as raised:
+        error = raised
+        _settle(call)
+    return error
+
+
+def fail(call: Call, error: BaseException) -> None:
+    """Gives the client the exception that has ended the call, which was described."""
+    try:
+        call.fail(_as_reported(call, error))
+    finally:
+        errors.forget(error)
+
+
+def _settle(call: Call) -> None:
     """From here on the call cannot be interrupted. Safe to run twice."""
     call.interruptible = False
     lock = call.lock
@@ -199,59 +191,7 @@ def _settle(call: Call, state: ThreadState) -> None:
         with lock:
             pass
         if call.injected:
-            _set_async_exception(state.ident, None)
-
-
-def shielded(call: Call, function: object, *args: object) -> None:
-    """Runs a function of ours amid user code, so that no interrupt breaks it off; one that is due comes after it."""
-    if get_ident() != call.thread:
-        function(*args)
-        # A coroutine that does nothing but print never awaits, and could be stopped nowhere else.
-        if call.cancel_requested and call.client.server.event_loop.is_current:
-            raise CallInterrupted
-        return
-    if not call.interruptible:
-        function(*args)
-        return
-    call.is_shielded = True
-    call.interruptible = False
-    try:
-        lock = call.lock
-        if lock is not None:
-            with lock:
-                pass  # an injection under way has been made when the lock is free
-            _take_injected()
-        function(*args)
-    finally:
-        call.interruptible = True
-        call.is_shielded = False
-    if call.deferred is not None:
-        error, call.deferred = call.deferred, None
-        raise error
-    if call.cancel_requested and call.raised < _MAX_RAISED:
-        call.raised += 1
-        raise CallInterrupted
-
-
-def unbroken(call: Call | None, function: object, *args: object) -> object:
-    """Asks the client amid user code, and gives its answer. A stop ends the waiting (`abandon`); an exception amid it
-    could cut a message short, or lose what was just taken from the queue or belongs to a call that is nested here."""
-    if call is None or not call.interruptible or get_ident() != call.thread:
-        return function(*args)
-    call.interruptible = False
-    try:
-        lock = call.lock
-        if lock is not None:
-            with lock:
-                pass
-            _take_injected()
-        return function(*args)
-    finally:
-        call.interruptible = True
-
-
-def _take_injected() -> None:
-    """An asynchronous exception is raised when a function is entered, if not before."""
+            interrupts.set_async_exception(call.thread, None)
 
 
 def _as_reported(call: Call, error: BaseException) -> BaseException:
@@ -271,118 +211,6 @@ def _report_lost_reply(call: Call, failure: BaseException) -> None:
         sys.__stderr__.write(f"beep_host: lost the reply of call {call.id}: {second!r}\n")
 
 
-def on_interrupt_signal(signum: int, frame: object) -> None:
-    """The handler of our signal, on the main thread."""
-    state = main_state
-    call = state.running if state is not None else None
-    if call is None or not call.cancel_requested or not call.interruptible or call.raised >= _MAX_RAISED:
-        return
-    filename = frame.f_code.co_filename
-    if filename.startswith(PACKAGE_DIRECTORY) and filename not in _INTERRUPTIBLE_FILES:
-        return
-    call.raised += 1
-    raise CallInterrupted
-
-
-def is_user_code(frame: object) -> bool:
-    """Whether what a signal's handler raises on this frame of the main thread reaches the code of a call."""
-    state = main_state
-    call = state.running if state is not None else None
-    if call is None or not call.interruptible or frame is None:
-        return False
-    filename = frame.f_code.co_filename
-    return not filename.startswith(PACKAGE_DIRECTORY) or filename in _INTERRUPTIBLE_FILES
-
-
-def cancel(call: Call, grace_s: float) -> str:
-    """Stops a running call; gives `stopped` or, after the grace time, `running`. Blocks: run it on a thread of its own."""
-    done = allocate_lock()
-    done.acquire()
-    call.done = done
-    _prepare(call)
-    deadline = monotonic() + grace_s
-    while not call.finished:
-        _interrupt_once(call)
-        remaining = deadline - monotonic()
-        if remaining <= 0:
-            return "running"
-        if done.acquire(timeout=min(_RESEND_S, remaining)):
-            break
-    return "stopped"
-
-
-def _prepare(call: Call) -> None:
-    with _preparing:
-        if call.lock is None:
-            call.lock = allocate_lock()
-    call.cancel_requested = True
-
-
-def _interrupt_once(call: Call) -> None:
-    if call.client.invocations:
-        callbacks.abandon(call.client, call)
-    # What is nested under the call on its thread keeps it from going on, and is stopped first.
-    inner = call.inner
-    if inner is not None:
-        _prepare(inner)
-        _interrupt_once(inner)
-        return
-    stop = call.stop
-    if stop is not None:
-        stop()
-        return
-    state = main_state
-    if state is not None and call.thread == state.ident:
-        _signal_main(state, call)
-        return
-    if call.thread == 0:
-        return  # handed over and not begun: the thread looks at cancel_requested first
-    with call.lock:
-        if call.interruptible and call.raised < _MAX_RAISED:
-            call.raised += 1
-            call.injected = True
-            _set_async_exception(call.thread, CallInterrupted)
-
-
-def _signal_main(state: ThreadState, call: Call) -> None:
-    import signal
-
-    if interrupt_signal is not None and signal.getsignal(interrupt_signal) is on_interrupt_signal:
-        signal.pthread_kill(state.ident, interrupt_signal)
-        return
-    # User code took our signal, or there is none (Windows): the weaker way, which no sleep or lock wait heeds.
-    with call.lock:
-        if call.interruptible and state.running is call and call.raised < _MAX_RAISED:
-            call.raised += 1
-            call.injected = True
-            _set_async_exception(state.ident, CallInterrupted)
-
-
-def _set_async_exception(thread: int, exception: type | None) -> None:
-    import ctypes
-
-    # PYFUNCTYPE keeps the GIL, as this function needs; a CFUNCTYPE would release it and end the process.
-    prototype = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_ulong, ctypes.py_object)
-    if exception is None:
-        prototype = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p)
-    prototype(("PyThreadState_SetAsyncExc", ctypes.pythonapi))(thread, exception)
-
-
-interrupt_signal: int | None = None
-
-
-def install_interrupt_signal() -> None:
-    """Takes a signal that programs rarely use, so that Ctrl-C and `asyncio.run` keep theirs. Main thread only."""
-    global interrupt_signal
-    import signal
-
-    number = getattr(signal, "SIGUSR2", None)
-    if number is None:
-        return
-    signal.signal(number, on_interrupt_signal)
-    interrupt_signal = number
-
-
 def check_request(message: object) -> tuple[int, str, list, dict]:
     """The fields of a request, checked."""
     if type(message) is list and 3 <= len(message) <= 4:
@@ -391,7 +219,3 @@ def check_request(message: object) -> tuple[int, str, list, dict]:
         if type(call_id) is int and type(operation) is str and type(args) is list and type(options) is dict:
             return call_id, operation, args, options
     raise ProtocolError("Cannot read request: it is not [id, operation, args] or [id, operation, args, options]")
-
-
-# At the end, since both need `current_call`.
-from beep_host import callbacks, output  # noqa: E402

@@ -68,13 +68,13 @@ class ForkGuard:
     def _drop_handlers(self) -> None:
         import _signal
 
-        from beep_host import execution
+        from beep_host import interrupts
 
-        ours = (execution.on_interrupt_signal, self._server.on_terminate)
-        for number in (execution.interrupt_signal, _signal.SIGTERM):
+        ours = (interrupts.on_interrupt_signal, self._server.on_terminate)
+        for number in (interrupts.interrupt_signal, _signal.SIGTERM):
             if number is not None and _signal.getsignal(number) in ours:
                 _signal.signal(number, _signal.SIG_DFL)
-        execution.interrupt_signal = None
+        interrupts.interrupt_signal = None
 
 
 def _close_quietly(close: object) -> None:

@@ -121,8 +121,9 @@ def _exposed() -> dict:
 def _asking() -> bytes:
     """What waits, so that the host can refuse a call that would wait for it in turn: the thread of a session, or the
     event loop."""
-    execution = sys.modules.get("beep_host.execution")
-    call = None if execution is None else execution.current_call.get(None)
+    # Not there in a program of its own that only imports this package.
+    module = sys.modules.get("beep_host.current_call")
+    call = None if module is None else module.current_call.get(None)
     if call is None or call.finished:
         return b"{}"
     blocks_loop = _runs_event_loop()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from _thread import allocate_lock, get_ident
 
-from beep_host import execution
+from beep_host import interrupts
 from beep_host.execution import ThreadState
 
 
@@ -53,7 +53,7 @@ class MainThread:
 
     def serve(self) -> None:
         """Runs what is claimed, until `stop`. Called on the main thread."""
-        state = execution.main_state = ThreadState(True)
+        state = interrupts.main_state = ThreadState(True)
         while True:
             job = self._jobs.get()
             if job is None:
@@ -78,4 +78,4 @@ class MainThread:
     @property
     def is_current(self) -> bool:
         """Whether this is the main thread."""
-        return execution.main_state is not None and execution.main_state.ident == get_ident()
+        return interrupts.main_state is not None and interrupts.main_state.ident == get_ident()

@@ -1,6 +1,6 @@
 """The operations that run user code, each a function of its call. Knows no wire.
 
-A call may be interrupted anywhere in this file (`execution.py`), so nothing here may be left half done.
+A call may be interrupted anywhere in this file (`interrupts.py`), so nothing here may be left half done.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ import sys
 from _thread import allocate_lock
 from io import TextIOBase
 
-from beep_host.execution import current_call, shielded
+from beep_host.current_call import current_call
+from beep_host.shielding import shielded
 
 # A text without an end of line is kept back no longer than this.
 _MAX_PENDING = 8 * 1024

@@ -7,7 +7,7 @@ import sys
 from _thread import allocate_lock, start_new_thread
 from time import monotonic
 
-from beep_host import execution
+from beep_host import execution, interrupts
 from beep_host.admission import Admissions, RefusedTokens
 from beep_host.clients import Client
 from beep_host.clr_finder import StandInFinder
@@ -135,7 +135,7 @@ class Server:
         """Stops a call on a thread of its own, and answers the request that asked for it."""
 
         def run() -> None:
-            outcome = execution.cancel(target, self.limits.interrupt_grace_ms / 1000)
+            outcome = interrupts.cancel(target, self.limits.interrupt_grace_ms / 1000)
             if request is not None:
                 request.finish(outcome)
 
@@ -218,7 +218,7 @@ def server_info() -> dict:
         "implementation": sys.implementation.name,
         "executable": sys.executable,
         "pid": os.getpid(),
-        "features": ["interrupt"] if execution.interrupt_signal is not None else [],
+        "features": ["interrupt"] if interrupts.interrupt_signal is not None else [],
     }
 
 
@@ -320,7 +320,7 @@ def _listen(server: Server, bootstrap: dict) -> str:
 def _take_signals(server: Server) -> None:
     import signal
 
-    execution.install_interrupt_signal()
+    interrupts.install_interrupt_signal()
     signal.signal(signal.SIGTERM, server.on_terminate)
     # A terminal's Ctrl-C is the owner's business; the server leads its own group and does not get it.
     signal.signal(signal.SIGINT, signal.default_int_handler)

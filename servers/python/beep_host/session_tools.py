@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from beep_host.current_call import current_call
 from beep_host.errors import ArgumentError, guarded_repr
-from beep_host.execution import current_call
 
 _MAX_SUMMARY = 200
 _MAX_MATCHES = 1000

@@ -11,7 +11,7 @@ from __future__ import annotations
 import _signal
 import sys
 
-from beep_host import execution
+from beep_host import interrupts
 
 
 class GuardedHandler:
@@ -23,7 +23,7 @@ class GuardedHandler:
         self.handler = handler
 
     def __call__(self, signum: int, frame: object) -> object:
-        if execution.is_user_code(frame):
+        if interrupts.is_user_code(frame):
             return self.handler(signum, frame)
         from contextvars import Context
 
@@ -31,7 +31,7 @@ class GuardedHandler:
             # In a context without a call: what it prints must not go to a connection that is being written to.
             return Context().run(self.handler, signum, frame)
         except BaseException as error:
-            state = execution.main_state
+            state = interrupts.main_state
             call = state.running if state is not None else None
             if call is not None and call.is_shielded:
                 call.deferred = error

@@ -15,10 +15,11 @@ import time
 import unittest
 from queue import SimpleQueue
 
-from beep_host import execution
+from beep_host import interrupts
 from beep_host.clients import Client
 from beep_host.errors import HostError
-from beep_host.execution import Call, ThreadState, cancel, run_call
+from beep_host.execution import Call, ThreadState, run_call
+from beep_host.interrupts import cancel
 
 RACES = int(os.environ.get("BEEP_RACES", "200"))
 
@@ -56,8 +57,8 @@ class FakeServer:
         pass
 
 
-# Loops long enough to be cancelled anywhere in them, short enough to end beside the cancel.
-SHORT_CODE = "started.put(1)\ntotal = 0\nfor number in range(400):\n    total += number\ntotal"
+# A loop whose length follows the cancels, so that on any machine about as many come in time as come too late.
+SHORT_CODE = "started.put(1)\ntotal = 0\nfor number in range(length):\n    total += number\ntotal"
 ENDLESS_CODE = "while True:\n    pass"
 
 
@@ -68,6 +69,7 @@ class Races(unittest.TestCase):
         # Told by the code that runs, so that a cancel never comes before it. Written in C: a lock of Python's own
         # classes would be left held by an interrupt inside it.
         self.started = SimpleQueue()
+        self.lengths = [400]
         self.client.session.namespace["started"] = self.started
         self.interval = sys.getswitchinterval()
         sys.setswitchinterval(1e-6)
@@ -100,7 +102,10 @@ class Races(unittest.TestCase):
             for number in range(count):
                 victim = self.call(2 * number + 1, SHORT_CODE)
                 calls.append(victim)
+                length = self.client.session.namespace["length"] = self.lengths[-1]
                 run_call(victim, state)
+                was_late = self.recorder.outcomes[victim.id][0][0] == "value"
+                self.lengths.append(min(2 * length, 1 << 24) if was_late else max(length // 2, 1))
                 bystander = self.call(2 * number + 2, "40 + 2")
                 run_call(bystander, state)
         except BaseException as error:
@@ -116,19 +121,20 @@ class Races(unittest.TestCase):
             (outcome,) = self.recorder.outcomes[2 * number + 1]
             self.assertIn(outcome[0], ("value", "cancelled"))
             if outcome[0] == "value":
-                self.assertEqual(outcome[1], 79800)
+                self.assertEqual(outcome[1], sum(range(self.lengths[number])))
             else:
                 cancelled += 1
             self.assertEqual(self.recorder.outcomes[2 * number + 2], [("value", 42)], "a bystander was hit")
+        self.assertTrue(0 < cancelled < count, f"{cancelled} of {count} were cancelled: nothing raced")
         print(f"cancelled {cancelled} of {count}", file=sys.stderr)
 
     def on_main(self) -> ThreadState:
         if threading.current_thread() is not threading.main_thread():
             self.skipTest("this case needs the main thread")
-        execution.install_interrupt_signal()
-        execution.main_state = ThreadState(True)
-        self.addCleanup(setattr, execution, "main_state", None)
-        return execution.main_state
+        interrupts.install_interrupt_signal()
+        interrupts.main_state = ThreadState(True)
+        self.addCleanup(setattr, interrupts, "main_state", None)
+        return interrupts.main_state
 
     def test_main_thread(self) -> None:
         self.race(self.on_main(), RACES)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 from beep_host import session_tools
 from beep_host.errors import ArgumentError
-from beep_host.execution import current_call
+from beep_host.current_call import current_call
 
 ran: list = []
 
