@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "634e510c05ff0bdb2b88785828dafe7c9e2f08e5c76e1f62046c8dd2e1b4d058";
+export const PYTHON_SOURCES_HASH: string = "763c8a15d99066c2cd9450179d6955b05ba47200290eeed034052a61dc3b871e";

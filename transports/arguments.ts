@@ -9,7 +9,7 @@ import { JsonText, type RequestArguments } from "../core/protocol.ts";
 import { encodeValue } from "../core/values.ts";
 import type { Callbacks } from "./callbacks.ts";
 import type { ClientHandles } from "./client_handles.ts";
-import { isPlain } from "./plain.ts";
+import { plainRow } from "./plain.ts";
 
 /** Arguments, ready to be sent. */
 export interface EncodedArguments {
@@ -41,7 +41,8 @@ export class ArgumentEncoder {
 
   /** Encodes a row; throws what keeps it from being sent, and then no function in it is registered. */
   encode(args: readonly unknown[]): EncodedArguments {
-    if (isPlain(args)) return { row: args, parts: NO_PARTS, tagged: false, handles: undefined };
+    const row = plainRow(args);
+    if (row !== undefined) return { row, parts: NO_PARTS, tagged: false, handles: undefined };
     this.#usedHandles = undefined;
     this.#usedFunctions = [];
     try {

@@ -8,16 +8,26 @@
  * @module
  */
 
-import { ValueConversionError } from "../errors.ts";
+import { PythonHostError, ValueConversionError } from "../errors.ts";
 import { PythonObjectHandle } from "../handles.ts";
 import { bytesOf, PythonArray } from "./array.ts";
+import {
+  type Builtin,
+  builtinOf,
+  isArguments,
+  isExactly,
+  isFixed,
+  isOutOfBounds,
+  isPlainPrototype,
+} from "./builtins.ts";
 import { type EncodeContext, type EncodedValue, pythonValue } from "./context.ts";
 import { converterToPython } from "./converters.ts";
 import { ITERATOR_CLASS, iteratorOf } from "./iterators.ts";
 import { NOT_PLAIN, PlainEncoder } from "./plain.ts";
 import { MAX_PARTS, MIN_ROWS, rowsTag, type Seen } from "./rows.ts";
 import { TemporalRangeError, temporalTag } from "./temporal.ts";
-import { isPlainNumber } from "./text.ts";
+import { className, describeNoImage, describeThrown, keyStep, propertyStep } from "./paths.ts";
+import { floatText, isPlainNumber, isSafeInteger } from "./text.ts";
 import {
   PythonComplex,
   PythonDataclass,
@@ -44,13 +54,17 @@ export function encodeValue(
   options: { readonly skip?: number } = {},
 ): EncodedValue {
   const skip = options.skip ?? 0;
-  const plain = new PlainEncoder();
-  const encoded = plain.encode(value, MAX_DEPTH + skip);
-  if (encoded !== NOT_PLAIN) {
-    return { json: JSON.stringify(encoded), parts: plain.parts, tagged: plain.hasRows };
+  try {
+    const plain = new PlainEncoder();
+    const encoded = plain.encode(value, MAX_DEPTH + skip);
+    if (encoded !== NOT_PLAIN) {
+      return { json: JSON.stringify(encoded), parts: plain.parts, tagged: plain.hasRows };
+    }
+  } catch {
+    // A getter or a proxy that throws, or a text longer than a string can be: the writer meets it again, and says where.
   }
   const writer = new Writer(context, skip);
-  const json = writer.write(value);
+  const json = writer.writeRoot(value);
   return { json, parts: writer.parts, tagged: writer.tagged };
 }
 
@@ -74,6 +88,19 @@ class Writer {
     this.#skip = skip;
   }
 
+  /** The text of the whole value. What code of the value's own throws while it is read, such as a getter, gets the path. */
+  writeRoot(value: unknown): string {
+    try {
+      return this.write(value);
+    } catch (cause) {
+      if (cause instanceof PythonHostError) throw cause;
+      throw this.#error(
+        `Cannot send the value to Python: reading it failed with ${describeThrown(cause)}`,
+        cause,
+      );
+    }
+  }
+
   write(value: unknown): string {
     switch (typeof value) {
       case "string":
@@ -81,11 +108,11 @@ class Writer {
       case "boolean":
         return value ? "true" : "false";
       case "number":
-        return isPlainNumber(value) ? String(value) : this.#tag("float", float(value));
+        return isPlainNumber(value) ? String(value) : this.#tag("float", floatText(value));
       case "undefined":
         return "null";
       case "bigint":
-        return isSafe(value) ? String(value) : this.#tag("int", value.toString(16));
+        return isSafeInteger(value) ? String(value) : this.#tag("int", value.toString(16));
       case "function":
         return this.#writeFunction(value as (...args: never[]) => unknown);
       case "symbol":
@@ -101,31 +128,30 @@ class Writer {
     const prototype = Object.getPrototypeOf(value);
     if (isPlainPrototype(prototype)) return this.#writeRecord(value as Record<string, unknown>);
     if (value instanceof PythonObjectHandle) return this.#tag("handle", this.#context.handleId(value));
-    if (value instanceof Map) return this.#writeMap(value);
-    if (value instanceof Set) {
-      this.#open(value);
-      return this.#tagged(`"set",${this.#items([...value])}`);
-    }
-    if (ArrayBuffer.isView(value)) return this.#writeView(value);
-    if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) {
-      this.#refuseDetached(value);
-      return this.#tag("bytes", this.#part(value, new Uint8Array(value)));
-    }
-    return this.#writeInstance(value);
+    return this.#writeOwnType(value, prototype) ?? this.#writeConverted(value) ?? this.#writeInstance(value);
   }
 
   #writeArray(value: unknown[]): string {
     const prototype = Object.getPrototypeOf(value);
-    this.#open(value);
-    if (prototype === Array.prototype) return this.#rows(value) ?? this.#items(value);
-    if (value instanceof PythonNamedTuple) {
-      const { module, name } = value.type;
-      const fields = JSON.stringify([module, name, value.fields]).slice(0, -1);
-      return this.#tagged(`"object","namedtuple",${fields},${this.#items(value)}]`);
+    if (prototype === Array.prototype) {
+      this.#open(value);
+      return this.#rows(value) ?? this.#items(value);
     }
-    if (value instanceof PythonTuple) return this.#tagged(`"tuple",${this.#items(value)}`);
-    if (isForeignArrayPrototype(prototype)) return this.#items(value);
-    throw this.#noImage(value);
+    if (prototype === PythonNamedTuple.prototype) {
+      this.#open(value);
+      const { type, fields } = value as PythonNamedTuple;
+      const names = JSON.stringify([type.module, type.name, fields]).slice(0, -1);
+      return this.#tagged(`"object","namedtuple",${names},${this.#items(value)}]`);
+    }
+    if (prototype === PythonTuple.prototype) {
+      this.#open(value);
+      return this.#tagged(`"tuple",${this.#items(value)}`);
+    }
+    const converted = this.#writeConverted(value);
+    if (converted !== undefined) return converted;
+    if (!isExactly(value, "Array")) throw this.#noImage(value, { name: "Array", isExact: false });
+    this.#open(value);
+    return this.#items(value);
   }
 
   #rows(value: readonly unknown[]): string | undefined {
@@ -150,8 +176,20 @@ class Writer {
     return text;
   }
 
+  /** A property, which is read here and once: the getter that fails has its path. */
+  #property(record: Readonly<Record<string, unknown>>, key: string): string {
+    this.#steps.push(propertyStep(key));
+    const text = this.write(record[key]);
+    this.#steps.pop();
+    return text;
+  }
+
   #writeRecord(value: Record<string, unknown>): string {
     if (Object.getOwnPropertySymbols(value).length > 0) {
+      if (isArguments(value)) {
+        this.#open(value);
+        return this.#items(Array.from(value as unknown as ArrayLike<unknown>));
+      }
       // An iterable that was written as a literal.
       if (Symbol.iterator in value || Symbol.asyncIterator in value) return this.#writeInstance(value);
       throw this.#error("Cannot send an object with symbols as keys to Python: a symbol has no image there");
@@ -159,34 +197,48 @@ class Writer {
     this.#open(value);
     const keys = Object.keys(value);
     if (keys.includes("$")) {
-      const pairs = keys.map((key) =>
-        `[${JSON.stringify(key)},${this.#step(propertyStep(key), value[key])}]`
-      );
+      const pairs = keys.map((key) => `[${JSON.stringify(key)},${this.#property(value, key)}]`);
       return this.#tagged(`"dict",[${pairs.join(",")}]`);
     }
     let text = "";
     for (const key of keys) {
-      text += `${text === "" ? "{" : ","}${JSON.stringify(key)}:${this.#step(propertyStep(key), value[key])}`;
+      text += `${text === "" ? "{" : ","}${JSON.stringify(key)}:${this.#property(value, key)}`;
     }
     return text === "" ? "{}" : `${text}}`;
   }
 
-  #writeMap(value: Map<unknown, unknown>): string {
-    this.#open(value);
+  #writeBuiltin(value: object, { name }: Builtin): string | undefined {
+    switch (name) {
+      case "Map":
+        // Its own entries, whatever it says of itself; one that only looks like a Map has none, and this throws.
+        return this.#writeMap(value, [...Map.prototype.entries.call(value as Map<unknown, unknown>)]);
+      case "Set": {
+        const members = [...Set.prototype.values.call(value as Set<unknown>)];
+        this.#open(value);
+        return this.#tagged(`"set",${this.#items(members)}`);
+      }
+      case "ArrayBuffer":
+      case "SharedArrayBuffer":
+        this.#refuseDetached(value as ArrayBuffer);
+        return this.#tag("bytes", this.#part(value, new Uint8Array(value as ArrayBuffer)));
+      case "Uint8Array":
+      case "DataView":
+        return this.#tag("bytes", this.#part(value, value as Uint8Array));
+    }
+    if (!ArrayBuffer.isView(value)) return undefined;
+    this.#refuseOutOfBounds(value);
+    return this.#writePythonArray(value, new PythonArray(value as Float64Array));
+  }
+
+  #writeMap(identity: object, entries: readonly (readonly [unknown, unknown])[]): string {
+    this.#open(identity);
     let number = 0;
     const pairs: string[] = [];
-    for (const [key, item] of value) {
+    for (const [key, item] of entries) {
       const keyText = this.#step(`.keys()[${number++}]`, key);
       pairs.push(`[${keyText},${this.#step(keyStep(key), item)}]`);
     }
     return this.#tagged(`"dict",[${pairs.join(",")}]`);
-  }
-
-  #writeView(value: ArrayBufferView): string {
-    if (value instanceof Uint8Array || value instanceof DataView) {
-      return this.#tag("bytes", this.#part(value, value));
-    }
-    return this.#writePythonArray(value, new PythonArray(value as Float64Array));
   }
 
   #writePythonArray(identity: object, value: PythonArray): string {
@@ -197,32 +249,54 @@ class Writer {
     );
   }
 
-  #writeInstance(value: object): string {
-    if (value instanceof PythonArray) return this.#writePythonArray(value, value);
-    if (value instanceof PythonFloat) return this.#tag("float", float(value.value));
-    if (value instanceof PythonDecimal) return this.#tag("decimal", value.text);
-    if (value instanceof PythonUuid) return this.#tag("uuid", value.hex);
-    if (value instanceof PythonComplex) {
-      // As floats, whatever they look like.
-      return this.#tagged(
-        `"complex",${this.#tag("float", float(value.real))},${this.#tag("float", float(value.imaginary))}`,
-      );
+  /** A value of one of our own classes; what extends them may hold more, and is an instance like any other. */
+  #writeOwnType(value: object, prototype: object): string | undefined {
+    switch (prototype) {
+      case PythonArray.prototype:
+        return this.#writePythonArray(value, value as PythonArray);
+      case PythonFloat.prototype:
+        return this.#tag("float", floatText((value as PythonFloat).value));
+      case PythonDecimal.prototype:
+        return this.#tag("decimal", (value as PythonDecimal).text);
+      case PythonUuid.prototype:
+        return this.#tag("uuid", (value as PythonUuid).hex);
+      case PythonComplex.prototype: {
+        // As floats, whatever they look like.
+        const { real, imaginary } = value as PythonComplex;
+        return this.#tagged(
+          `"complex",${this.#tag("float", floatText(real))},${this.#tag("float", floatText(imaginary))}`,
+        );
+      }
+      case PythonEnum.prototype: {
+        this.#open(value);
+        const { type, name, value: inner } = value as PythonEnum;
+        const member = JSON.stringify([type.module, type.name, name]).slice(0, -1);
+        return this.#tagged(`"object","enum",${member},${this.#step(".value", inner)}]`);
+      }
+      case PythonDataclass.prototype:
+        return this.#writeDataclass(value as PythonDataclass);
     }
-    if (value instanceof PythonEnum) {
-      this.#open(value);
-      const member = JSON.stringify([value.type.module, value.type.name, value.name]).slice(0, -1);
-      return this.#tagged(`"object","enum",${member},${this.#step(".value", value.value)}]`);
-    }
-    if (value instanceof PythonDataclass) return this.#writeDataclass(value);
+    return undefined;
+  }
+
+  #writeConverted(value: object): string | undefined {
     const converter = converterToPython(value);
-    if (converter?.toPython !== undefined) {
-      this.#open(value);
-      const { args, kwargs } = converter.toPython(value);
-      const fields = `[${JSON.stringify(converter.pythonType)},${this.#items(args ?? [])},${
-        this.#keywords(kwargs ?? {})
-      }]`;
-      return this.#tagged(`"object","converted",${fields}`);
-    }
+    if (converter?.toPython === undefined) return undefined;
+    this.#open(value);
+    const { args, kwargs } = converter.toPython(value);
+    const fields = `[${JSON.stringify(converter.pythonType)},${this.#items(args ?? [])},${
+      this.#keywords(kwargs ?? {})
+    }]`;
+    return this.#tagged(`"object","converted",${fields}`);
+  }
+
+  #writeInstance(value: object): string {
+    if (pythonValue in value) return this.write(value[pythonValue]);
+    const builtin = builtinOf(value);
+    // Before anything asks what it can do: a class that extends Map is iterable too.
+    if (builtin?.isExact === false) throw this.#noImage(value, builtin);
+    const written = builtin && this.#writeBuiltin(value, builtin);
+    if (written !== undefined) return written;
     try {
       const temporal = temporalTag(value);
       if (temporal !== undefined) return this.#tagged(JSON.stringify(temporal).slice(1, -1));
@@ -230,15 +304,14 @@ class Writer {
       if (!(cause instanceof TemporalRangeError)) throw cause;
       throw this.#error(`Cannot send ${cause.message} to Python`, cause);
     }
-    if (pythonValue in value) return this.write(value[pythonValue]);
-    const iterator = iteratorOf(value);
+    const iterator = builtin === undefined ? iteratorOf(value) : undefined;
     if (iterator !== undefined) {
       this.#open(value);
       return this.#tagged(
         `"object","converted",["${ITERATOR_CLASS}",${this.#items([iterator.take, iterator.takeAsync])},{}]`,
       );
     }
-    throw this.#noImage(value);
+    throw this.#noImage(value, builtin);
   }
 
   #writeDataclass(value: PythonDataclass): string {
@@ -250,7 +323,7 @@ class Writer {
   /** An object that is part of a tag and no container of its own. */
   #keywords(fields: Readonly<Record<string, unknown>>): string {
     const members = Object.keys(fields).map((name) =>
-      `${JSON.stringify(name)}:${this.#step(propertyStep(name), fields[name])}`
+      `${JSON.stringify(name)}:${this.#property(fields, name)}`
     );
     return `{${members.join(",")}}`;
   }
@@ -281,18 +354,24 @@ class Writer {
   #part(identity: object, view: ArrayBufferView): number | string {
     const known = this.#partNumbers.get(identity);
     if (known !== undefined) return known;
-    this.#refuseDetached(view.buffer);
+    this.#refuseOutOfBounds(view);
     const bytes = bytesOf(view);
     if (this.parts.length >= MAX_PARTS) return bytes.toBase64();
-    // What other threads can change is taken as it is now; no socket takes it as it is.
-    this.parts.push(view.buffer instanceof ArrayBuffer ? bytes : new Uint8Array(bytes));
+    this.parts.push(isFixed(view.buffer) ? bytes : new Uint8Array(bytes));
     this.#partNumbers.set(identity, this.parts.length - 1);
     return this.parts.length - 1;
   }
 
   #refuseDetached(buffer: ArrayBufferLike): void {
-    if (buffer instanceof ArrayBuffer && buffer.detached) {
+    if ("detached" in buffer && buffer.detached) {
       throw this.#error("Cannot send a detached buffer to Python: its bytes were moved elsewhere");
+    }
+  }
+
+  #refuseOutOfBounds(view: ArrayBufferView): void {
+    this.#refuseDetached(view.buffer);
+    if (!isFixed(view.buffer) && isOutOfBounds(view)) {
+      throw this.#error("Cannot send a view to Python: its buffer has become too short for it");
     }
   }
 
@@ -305,13 +384,10 @@ class Writer {
     return `{"$":[${body}]}`;
   }
 
-  #noImage(value: object): ValueConversionError {
-    const name = value.constructor?.name || "an unnamed class";
-    const isThenable = typeof (value as { then?: unknown }).then === "function";
-    return this.#error(`Cannot send an instance of ${name} to Python: it has no image there`, undefined, {
-      hint: isThenable
-        ? "Await the promise and send its value."
-        : "Send a plain object, or register a converter for its class by registerConverter().",
+  #noImage(value: object, builtin?: Builtin): ValueConversionError {
+    const { problem, hint } = describeNoImage(value, builtin);
+    return this.#error(`Cannot send an instance of ${className(value)} to Python: ${problem}`, undefined, {
+      hint,
     });
   }
 
@@ -319,33 +395,4 @@ class Writer {
     const path = `$${this.#steps.slice(this.#skip).join("")}`;
     return new ValueConversionError(message, path, cause === undefined ? options : { cause, ...options });
   }
-}
-
-function isSafe(value: bigint): boolean {
-  return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER;
-}
-
-function float(value: number): string {
-  if (Number.isNaN(value)) return "nan";
-  if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
-  return Object.is(value, -0) ? "-0" : String(value);
-}
-
-function isPlainPrototype(prototype: object | null): boolean {
-  if (prototype === null || prototype === Object.prototype) return true;
-  // Object.prototype of another realm, such as that of a worker's or a test runner's context.
-  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, "isPrototypeOf");
-}
-
-function isForeignArrayPrototype(prototype: object): boolean {
-  return Object.hasOwn(prototype, "copyWithin") && isPlainPrototype(Object.getPrototypeOf(prototype));
-}
-
-function propertyStep(key: string): string {
-  return /^[A-Za-z_][A-Za-z0-9_]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key.slice(0, 40))}]`;
-}
-
-function keyStep(key: unknown): string {
-  if (typeof key === "string") return propertyStep(key);
-  return typeof key === "object" && key !== null ? `[<${key.constructor?.name}>]` : `[${String(key)}]`;
 }

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { setProperty } from "./images.ts";
 import { MIN_ROWS, rowsTag } from "./rows.ts";
 import { isPlainNumber } from "./text.ts";
 
@@ -25,8 +26,8 @@ export class PlainEncoder {
   readonly #seen = new Set<object>();
 
   /**
-   * What to give to `JSON.stringify`: the value, or a copy in which lists of records are tags. {@linkcode
-   * NOT_PLAIN} when JSON would lose something.
+   * What to give to `JSON.stringify`: a copy of the value in which lists of records are tags. {@linkcode NOT_PLAIN} when
+   * JSON would lose something.
    */
   encode(value: unknown, depth: number): unknown {
     switch (typeof value) {
@@ -46,17 +47,14 @@ export class PlainEncoder {
     this.#seen.add(value);
     if (Array.isArray(value)) return this.#encodeArray(value, depth);
     if (Object.getPrototypeOf(value) !== Object.prototype) return NOT_PLAIN;
-    let encoded = value as Record<string, unknown>;
+    // A copy: each property is read once, so that what was looked at is what is written, whatever its getter or a
+    // proxy says next, and no `toJSON` has a word in it. It costs what looking alone does.
+    const encoded: Record<string, unknown> = {};
     for (const key of Object.keys(value)) {
       if (key === "$") return NOT_PLAIN;
-      const member = (value as Record<string, unknown>)[key];
-      const made = this.encode(member, depth - 1);
+      const made = this.encode((value as Record<string, unknown>)[key], depth - 1);
       if (made === NOT_PLAIN) return NOT_PLAIN;
-      if (!Object.is(made, member)) {
-        if (encoded === value) encoded = { ...value };
-        // defineProperty: a key may be `__proto__`.
-        Object.defineProperty(encoded, key, { value: made, enumerable: true });
-      }
+      setProperty(encoded, key, made);
     }
     return Object.getOwnPropertySymbols(value).length === 0 ? encoded : NOT_PLAIN;
   }
@@ -70,14 +68,11 @@ export class PlainEncoder {
         return rows;
       }
     }
-    let encoded = value;
+    const encoded: unknown[] = [];
     for (let i = 0; i < value.length; i++) {
       const made = this.encode(value[i], depth - 1);
       if (made === NOT_PLAIN) return NOT_PLAIN;
-      if (!Object.is(made, value[i])) {
-        if (encoded === value) encoded = value.slice();
-        encoded[i] = made;
-      }
+      encoded.push(made);
     }
     return encoded;
   }

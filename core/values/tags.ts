@@ -33,7 +33,15 @@ export class TagReader {
   /** `parts` are the binary parts that tags name. */
   constructor(parts: readonly Uint8Array[], context: DecodeContext) {
     this.#parts = parts;
-    this.#context = context;
+    const handles = new Map<number, ReturnType<DecodeContext["handle"]>>();
+    this.#context = {
+      // An object that is reached in two ways is one handle.
+      handle: (id, typeName) => {
+        let handle = handles.get(id);
+        if (handle === undefined) handles.set(id, handle = context.handle(id, typeName));
+        return handle;
+      },
+    };
   }
 
   /** The value of a piece of JSON. */

@@ -65,10 +65,11 @@ function durationOf(parts: readonly unknown[]): Temporal.Duration {
  * TemporalRangeError}.
  */
 export function temporalTag(value: object): TemporalTag | undefined {
-  if (value instanceof Date) {
-    return ["datetime_tz", isoOfDate(value), "UTC"];
+  if (Object.prototype.toString.call(value) === "[object Date]") {
+    // A new one: its methods are those of the language, and of this realm.
+    return ["datetime_tz", isoOfDate(new Date(Date.prototype.getTime.call(value))), "UTC"];
   }
-  if (typeof Temporal === "undefined") return undefined;
+  if (typeof Temporal === "undefined" || !isTemporal(value)) return undefined;
   if (value instanceof Temporal.PlainDateTime) {
     return ["datetime", `${isoDate(value)}T${isoTime(value)}`];
   }
@@ -83,6 +84,14 @@ export function temporalTag(value: object): TemporalTag | undefined {
   if (value instanceof Temporal.PlainTime) return ["time", isoTime(value)];
   if (value instanceof Temporal.Duration) return timedeltaTag(value);
   return undefined;
+}
+
+/** Whether it is of exactly one of the classes; a class that extends one may hold more. */
+function isTemporal(value: object): boolean {
+  const prototype = Object.getPrototypeOf(value);
+  const { PlainDateTime, ZonedDateTime, Instant, PlainDate, PlainTime, Duration } = Temporal;
+  const classes = [PlainDateTime, ZonedDateTime, Instant, PlainDate, PlainTime, Duration];
+  return classes.some((Class) => prototype === Class.prototype);
 }
 
 function isoOfDate(value: Date): string {

@@ -47,3 +47,15 @@ export function isPlainNumber(value: number): boolean {
     ? Number.isSafeInteger(value) && !Object.is(value, -0)
     : Number.isFinite(value);
 }
+
+/** A number as Python reads a float, whatever it is. */
+export function floatText(value: number): string {
+  if (Number.isNaN(value)) return "nan";
+  if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
+  return Object.is(value, -0) ? "-0" : String(value);
+}
+
+/** Whether a number holds the integer exactly. */
+export function isSafeInteger(value: bigint): boolean {
+  return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER;
+}

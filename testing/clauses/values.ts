@@ -4,7 +4,8 @@
  * @module
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { ValueConversionError } from "../../core/errors.ts";
 import type { Clause, ClauseContext } from "../clause.ts";
 
 function clause(id: string, sentence: string, body: (context: ClauseContext) => Promise<void>): Clause {
@@ -143,6 +144,66 @@ export const VALUES: readonly Clause[] = [
     const back = await backend.evaluate<unknown[]>("x = [1]\n[x, x]");
     assert(back[0] === back[1]);
   }),
+  clause(
+    "shared-bytes",
+    "bytes and arrays that are reached twice are one object, both ways",
+    async ({ backend }) => {
+      for (const value of [new Uint8Array(3), new Uint8Array(5_000), new Float64Array(2)]) {
+        assertEquals(await backend.evaluate("a[0] is a[1]['k']", { a: [value, { k: value }] }), true);
+      }
+      for (const source of ["bytes(3)", "bytearray(5000)", "memoryview(bytearray(3))", "array('d', [1])"]) {
+        const [one, other] = await backend.evaluate<unknown[]>(
+          `from array import array\nx = ${source}\n[x, x]`,
+        );
+        assert(one === other, source);
+      }
+    },
+  ),
+  clause(
+    "subclasses",
+    "an instance of a class that extends a built-in is refused with the path to it, never sent as the built-in",
+    async ({ backend }) => {
+      class Cache extends Map<number, number> {}
+      class Tags extends Set {}
+      class Day extends Date {}
+      class Bytes extends Uint8Array {}
+      const refused = [new Cache([[1, 2]]), new Tags(), new Day(0), new Bytes(1), Object("a"), Object(1)];
+      for (const value of refused) {
+        const error = await assertRejects(
+          () => backend.evaluate("a", { a: { rows: [0, value] } }),
+          ValueConversionError,
+        );
+        assertEquals(error.path, "$.a.rows[1]");
+      }
+      assertEquals(await backend.evaluate("1 + 1"), 2);
+    },
+  ),
+  clause(
+    "read-once",
+    "what a value gives when it is read is what arrives, whatever it says the next time",
+    async ({ backend }) => {
+      let reads = 0;
+      const changing = {
+        get value() {
+          return reads++ === 0 ? 1 : Symbol("other");
+        },
+      };
+      assertEquals(await backend.evaluate("a", { a: changing }), { value: 1 });
+      const row = Object.defineProperty({ b: 2 }, "toJSON", { value: () => "changed" });
+      assertEquals(await backend.evaluate("a", { a: row }), { b: 2 });
+      assertEquals(await backend.evaluate("a", { a: [[row]] }), [[{ b: 2 }]]);
+      const failing = {
+        get when() {
+          throw new TypeError("no");
+        },
+      };
+      for (const [value, path] of [[failing, "$.a.when"], [[{ x: failing }], "$.a[0].x.when"]] as const) {
+        const error = await assertRejects(() => backend.evaluate("a", { a: value }), ValueConversionError);
+        assertEquals(error.path, path);
+        assert(error.cause instanceof TypeError);
+      }
+    },
+  ),
   clause("large", "large plain data crosses unaltered", async ({ backend }) => {
     const rows = Array.from(
       { length: 2_000 },

@@ -8,6 +8,7 @@ import {
   assertStrictEquals,
   assertThrows,
 } from "@std/assert";
+import { runInNewContext } from "node:vm";
 import { ValueConversionError } from "../../core/errors.ts";
 import { PythonArray, PythonTuple, pythonValue, registerConverter } from "../../core/values.ts";
 import { Codec, testPython } from "./codec.ts";
@@ -41,6 +42,194 @@ Deno.test("shared references and cycles arrive as such, both ways", async () => 
   }
   const array = new PythonArray(new Float64Array(2));
   assertEquals(await codec.check([array, array], "value[0] is value[1]"), true);
+});
+
+Deno.test("what can be changed and is reached twice is one object on the other side, both ways", async () => {
+  await using codec = new Codec(testPython());
+  await codec.exec(`
+import sys
+from array import array
+from collections import OrderedDict
+from dataclasses import dataclass
+@dataclass
+class Row:
+    n: int
+class Opaque:
+    pass
+`);
+  const fromPython = [
+    "[1]",
+    "{'a': 1}",
+    "{1: 2}",
+    "{1}",
+    "(1, [2])",
+    "OrderedDict(a=1)",
+    "b'ab'",
+    "bytes(2000)",
+    "bytearray(b'ab')",
+    "bytearray(2000)",
+    "memoryview(bytearray(b'ab'))",
+    "memoryview(bytearray(2000))",
+    "array('d', [1.5])",
+    "memoryview(array('d', [1.5]))",
+    "Row(1)",
+    "Opaque()",
+    "len",
+  ];
+  for (const source of fromPython) {
+    for (const form of ["packed", "tagged"] as const) {
+      const [one, other] = await codec.evaluate(`(lambda x: [x, {'k': [x]}])(${source})`, { form }) as [
+        unknown,
+        { k: [unknown] },
+      ];
+      assertStrictEquals(one, other.k[0], `${source}, ${form}`);
+    }
+  }
+  class Money {}
+  using _money = registerConverter<Money>("builtins.list", {
+    javascriptType: Money,
+    toPython: () => ({ args: [] }),
+  });
+  const sent: Record<string, unknown> = {
+    array: [1],
+    object: { a: 1 },
+    Map: new Map([[1, 2]]),
+    Set: new Set([1]),
+    PythonTuple: PythonTuple.of([1]),
+    Uint8Array: new Uint8Array(3),
+    "large Uint8Array": new Uint8Array(3000),
+    ArrayBuffer: new ArrayBuffer(3),
+    DataView: new DataView(new ArrayBuffer(3)),
+    Float64Array: new Float64Array(3),
+    PythonArray: new PythonArray(new Float64Array(3)),
+    Money: new Money(),
+    handle: await codec.evaluate("Opaque()"),
+  };
+  for (const [name, value] of Object.entries(sent)) {
+    assertEquals(await codec.check([value, { k: [value] }], "value[0] is value[1]['k'][0]"), true, name);
+  }
+});
+
+Deno.test("views of one buffer are objects of their own, each with its items", async () => {
+  await using codec = new Codec(testPython());
+  const buffer = new Uint8Array([1, 2, 3, 4]).buffer;
+  const views = [new Uint8Array(buffer), new Uint8Array(buffer, 2), new Int16Array(buffer)];
+  assertEquals(
+    await codec.check(
+      views,
+      "value[0] == b'\\x01\\x02\\x03\\x04' and value[1] == b'\\x03\\x04' and len(value[2]) == 2",
+    ),
+    true,
+  );
+});
+
+Deno.test("a key that ends in an escape does not become another that was met before", async () => {
+  await using codec = new Codec(testPython());
+  // V8 takes a key that ends in an escape for one of that length, known from earlier JSON, that ends in a backslash.
+  for (const prefix of ["", "ab"]) {
+    JSON.parse(JSON.stringify({ p: 1, [`${prefix}\\`]: 1 }));
+    for (const end of ["\n", "\u2028", '"', "\\", "\x7f", "é"]) {
+      const value = { p: 1, [prefix + end]: 1 };
+      for (const form of ["packed", "tagged", "inline"] as const) {
+        assertEquals(await codec.echo(value, form), value);
+      }
+    }
+  }
+});
+
+Deno.test("a converter goes before a built-in class that its class extends", async () => {
+  await using codec = new Codec(testPython());
+  class Cache extends Map<string, number> {}
+  class Path extends Array<string> {}
+  class Stamp extends Date {}
+  using _cache = registerConverter<Cache>("builtins.dict", {
+    javascriptType: Cache,
+    toPython: (value) => ({ kwargs: Object.fromEntries(value) }),
+  });
+  using _path = registerConverter<Path>("pathlib.PurePosixPath", {
+    javascriptType: Path,
+    toPython: (value) => ({ args: [...value] }),
+  });
+  using _stamp = registerConverter<Stamp>("builtins.float", {
+    javascriptType: Stamp,
+    toPython: (value) => ({ args: [value.getTime()] }),
+  });
+  assertEquals(
+    await codec.check([new Cache([["a", 1]]), Path.of("a", "b"), new Stamp(5)], "repr(value)"),
+    "[{'a': 1}, PurePosixPath('a/b'), 5.0]",
+  );
+});
+
+Deno.test("objects of another realm are what they would be in this one", async () => {
+  await using codec = new Codec(testPython());
+  const of = (code: string) => runInNewContext(code) as unknown;
+  const values = [
+    of("({ a: [1] })"),
+    of("new Map([[1, 2]])"),
+    of("new Set([1])"),
+    of("new Uint8Array([1])"),
+    of("new ArrayBuffer(1)"),
+    of("new Float64Array([1])"),
+    of("new Date(0)"),
+  ];
+  assertEquals(
+    await codec.check(values, "[type(v).__name__ for v in value]"),
+    ["dict", "dict", "set", "bytes", "bytes", "array", "datetime"],
+  );
+  const error = await assertRejects(
+    () => codec.check([of("class M extends Map {}; new M()")], "value"),
+    ValueConversionError,
+  );
+  assertEquals(error.path, "$[0]");
+});
+
+Deno.test("a view that its resizable buffer no longer holds is refused with the path to it", async () => {
+  await using codec = new Codec(testPython());
+  const buffer = new ArrayBuffer(16, { maxByteLength: 32 });
+  const views = [new Uint8Array(buffer, 8), new Float64Array(buffer, 8, 1), new DataView(buffer, 8, 8)];
+  buffer.resize(4);
+  for (const view of views) {
+    const error = await assertRejects(() => codec.check({ rows: [view] }, "value"), ValueConversionError);
+    assertEquals(error.path, "$.rows[0]");
+  }
+});
+
+Deno.test("each property is read once, and what reading it throws is the cause of the error", async () => {
+  await using codec = new Codec(testPython());
+  let reads = 0;
+  const changing = {
+    get value() {
+      return reads++ === 0 ? 1 : Symbol("other");
+    },
+  };
+  assertEquals(await codec.check(changing, "value"), { value: 1 });
+  const thrown = new Error("no");
+  const hostile: readonly [unknown, string][] = [
+    [[{
+      get when() {
+        throw thrown;
+      },
+    }], "$[0].when"],
+    [{
+      a: new Proxy({ b: 1 }, {
+        get: () => {
+          throw thrown;
+        },
+      }),
+    }, "$.a.b"],
+    [[
+      new Proxy([], {
+        getPrototypeOf: () => {
+          throw thrown;
+        },
+      }),
+    ], "$[0]"],
+  ];
+  for (const [value, path] of hostile) {
+    const error = await assertRejects(() => codec.check(value, "value"), ValueConversionError);
+    assertEquals(error.path, path);
+    assertStrictEquals(error.cause, thrown);
+  }
 });
 
 Deno.test("a cycle through a tuple comes from Python whole, and towards Python is refused", async () => {

@@ -155,7 +155,7 @@ def restore(dtype: str, shape: list[int], data: Any) -> object:
         writable = data if type(data) is bytearray else bytearray(data)
         return numpy.frombuffer(writable, dtype=numpy.dtype(dtype)).reshape(shape)
     form = ITEMS.get(dtype[1:], (0, None))[1]
-    if form is None:
+    if form is None or (form == "e" and sys.version_info < (3, 12)):
         raise ConversionError(
             f"Cannot make an array of dtype {dtype}: numpy is not installed in this environment",
             hint="Install numpy in the environment of the server.",

@@ -8,13 +8,13 @@ from beep_host.errors import ConversionError, HostError
 from beep_host.images import image
 from beep_host.nesting import nesting
 from beep_host.packing import has_surrogate_pair, is_container, unfaithful_error
+from beep_host.protocol import MAX_SAFE_INTEGER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     # Not at run time: on some versions typing brings the whole of re with it.
     from typing import Any
 
-_MAX_SAFE = 2**53 - 1
 # A frame may have 65,536 parts; what comes beyond this stands in the JSON as base64.
 _MOST_PARTS = 60_000
 _INFINITY = float("inf")
@@ -67,8 +67,10 @@ class _Tagger:
         self.inline = inline
         self.parts: list = []
         self.handle_ids: list[int] = []
-        # Containers that have opened, by identity. What is kept alive here cannot lend its identity to
-        # another.
+        self.handles: dict[int, dict] = {}
+        # The parts of bytes, and the containers that have opened, by identity. What is kept alive here cannot lend its
+        # identity to another.
+        self.numbers: dict[int, tuple[int, object]] = {}
         self.opened: dict[int, tuple[int, object]] = {}
 
     def tag(self, value: Any, depth: int) -> Any:
@@ -76,13 +78,13 @@ class _Tagger:
         if value is None or kind is bool:
             return value
         if kind is int:
-            return value if -_MAX_SAFE <= value <= _MAX_SAFE else _tag("int", f"{value:x}")
+            return value if -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER else _tag("int", f"{value:x}")
         if kind is float:
             return value if -_INFINITY < value < _INFINITY else _tag("float", repr(value))
         if kind is str:
             return self.handle_of(value) if not value.isascii() and has_surrogate_pair(value) else value
         if kind is bytes or kind is bytearray:
-            return _tag(kind.__name__, self.part(value))
+            return _tag(kind.__name__, self.part(value, value))
         known = self.opened.get(id(value))
         if known is not None:
             return _tag("ref", known[0])
@@ -118,9 +120,9 @@ class _Tagger:
             return self.handle_of(value)
         name, arguments = found[0], found[1]
         if name == "scalar":
-            return self.tag(
-                arguments[0] if type(arguments[0]).__name__ != "PickleBuffer" else value.tobytes(), depth
-            )
+            if type(value) is memoryview:
+                return _tag("bytes", self.part(value, value.tobytes()))
+            return self.tag(arguments[0], depth)
         if name == "map":
             self.open(value)
             items = list(dict.items(value))
@@ -136,7 +138,7 @@ class _Tagger:
     def tag_array(self, dtype: str, shape: Any, strides: Any, buffer: Any) -> Any:
         from beep_host.arrays import c_ordered
 
-        return _tag("array", dtype, list(shape), self.part(c_ordered(dtype, shape, strides, buffer.raw())))
+        return _tag("array", dtype, list(shape), self.part(None, c_ordered(dtype, shape, strides, buffer.raw())))
 
     def tag_object(self, kind: str, fields: list, state: dict | None, depth: int) -> Any:
         # The lists in `fields` are part of the tag, not containers of the value: only what they hold is.
@@ -153,21 +155,31 @@ class _Tagger:
     def open(self, value: object) -> None:
         self.opened[id(value)] = (len(self.opened), value)
 
-    def part(self, data: Any) -> int | str:
+    def part(self, owner: object, data: Any) -> int | str:
+        """The number of a part; bytes that are reached again are the same part, and so the same bytes for the client."""
+        known = None if owner is None else self.numbers.get(id(owner))
+        if known is not None:
+            return known[0]
         if self.inline or len(self.parts) >= _MOST_PARTS:
             from binascii import b2a_base64
 
             return b2a_base64(data, newline=False).decode("ascii")
         # Copied where it could change before it is sent.
         self.parts.append(bytes(data) if type(data) is bytearray else data)
+        if owner is not None:
+            self.numbers[id(owner)] = (len(self.parts) - 1, owner)
         return len(self.parts) - 1
 
     def handle_of(self, value: object) -> Any:
         if self.strict:
             raise _NoImage(value)
-        number, type_name = self.context.new_handle(value)
-        self.handle_ids.append(number)
-        return _tag("handle", number, type_name)
+        known = self.handles.get(id(value))
+        if known is None:
+            # The table of handles keeps the object, so that its identity stays its own.
+            number, type_name = self.context.new_handle(value)
+            self.handle_ids.append(number)
+            known = self.handles[id(value)] = _tag("handle", number, type_name)
+        return known
 
     def drop_handles(self) -> None:
         """Gives back handles that the client will never hear of."""
@@ -177,9 +189,14 @@ class _Tagger:
 
 
 def _keeps_place(key: str) -> bool:
-    # JavaScript puts keys that look like an index first, and `ref` counts containers in the order of the
-    # text.
-    return not "0" <= key[:1] <= "9" and (key.isascii() or not has_surrogate_pair(key))
+    if key == "":
+        return True
+    # JavaScript puts keys that look like an index first, and `ref` counts containers in the order of the text.
+    if "0" <= key[0] <= "9":
+        return False
+    # V8 (15.0) reads a key that ends in an escape as another key of that length, which it met before, that ends in a
+    # backslash: after {"a":0,"\\\\":0}, the key of {"a":0,"\\n":0} is a backslash.
+    return " " <= key[-1] <= "~" and key[-1] not in '"\\' and (key.isascii() or not has_surrogate_pair(key))
 
 
 def _tag(name: str, *arguments: Any) -> dict:
@@ -202,7 +219,7 @@ def _plain(value: Any, context: Any, above: tuple[int, ...]) -> Any:
     if value is None or kind is bool or kind is str:
         return value
     if kind is int:
-        return value if -_MAX_SAFE <= value <= _MAX_SAFE else _decimal_text(value)
+        return value if -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER else _decimal_text(value)
     if kind is float:
         if -_INFINITY < value < _INFINITY:
             return value

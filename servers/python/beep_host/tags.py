@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable
 
 _PENDING = object()
+_HEX = frozenset("0123456789abcdef")
 
 
 def decode(value: Any, parts: Any, context: Any, *, skip: int = 0) -> Any:
@@ -222,13 +223,20 @@ class _Reader:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
     def _bytes(self, part: Any) -> bytes:
-        return bytes(self._part(part))
+        made = bytes(self._part(part))
+        if type(part) is int:
+            # What is reached again is the same object; bytes that nobody can change may well be one.
+            self.parts[part] = made
+        return made
 
     def _bytearray(self, part: Any) -> bytearray:
         return bytearray(self._part(part))
 
     def _int(self, text: Any) -> int:
-        return int(_str(text), 16)  # a power of two: linear, and without the limit on decimal digits
+        # int() takes more than what we write: spaces, underscores, a prefix, digits of other scripts.
+        if not _HEX.issuperset(_str(text).removeprefix("-")) or text in ("", "-"):
+            raise ConversionError(f'Cannot make an int of "{text:.80}": it is not lower-case hex digits')
+        return int(text, 16)  # a power of two: linear, and without the limit on decimal digits
 
     def _float(self, text: Any) -> float:
         return float(_str(text))

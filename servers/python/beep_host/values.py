@@ -12,6 +12,7 @@ from _pickle import PickleBuffer
 
 from beep_host.errors import ConversionError, HostError
 from beep_host.packing import GLOBALS, pack, pack_handle
+from beep_host.protocol import MAX_SAFE_INTEGER
 from beep_host.tags import decode
 
 TYPE_CHECKING = False
@@ -25,7 +26,6 @@ __all__ = ["decode", "encode", "encode_tagged", "floats", "floats2d", "plain"]
 globals().update(GLOBALS)
 
 _NO_PARTS: list = []
-_MAX_SAFE = 2**53 - 1
 _INFINITY = float("inf")
 # A text longer than this is not worth being escaped as JSON and read back.
 _MAX_JSON_TEXT = 4096
@@ -46,7 +46,7 @@ def encode(value: Any, mode: str, context: Any) -> tuple[str, bytes, list]:
             if len(value) <= _MAX_JSON_TEXT and value.isascii():
                 return "ok", encode_basestring_ascii(value).encode("ascii"), _NO_PARTS
         elif kind is int:
-            if -_MAX_SAFE <= value <= _MAX_SAFE:
+            if -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER:
                 return "ok", b"%d" % value, _NO_PARTS
         elif value is None:
             return "ok", b"null", _NO_PARTS
