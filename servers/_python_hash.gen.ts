@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "763c8a15d99066c2cd9450179d6955b05ba47200290eeed034052a61dc3b871e";
+export const PYTHON_SOURCES_HASH: string = "a99abc6057dc777e5f13583bad6f61877472275e7e858107ef9082cf17661c8c";

@@ -262,17 +262,22 @@ raise ${args === "" ? "Endless()" : `ValueError(${args})`}`;
     isolated: true,
     body: async ({ backend }) => {
       await backend.initialize();
-      // About four seconds of C code, on any machine: first measured, then done.
-      const measure =
-        "import time\nbegun = time.perf_counter(); sum(range(10 ** 7)); time.perf_counter() - begun";
-      const seconds = await backend.evaluate<number>(measure);
-      const count = Math.round(4e7 / seconds);
+      // C code that keeps the interpreter while it sleeps: four seconds on any machine, however busy. Before it a
+      // moment in which what is printed can leave, so that the stop comes when the call runs; that must not end it.
+      const code = `
+import ctypes, os, time
+print('begun', flush=True)
+while True:
+    try:
+        time.sleep(0.2)
+        ctypes.PyDLL('kernel32').Sleep(4000) if os.name == 'nt' else ctypes.PyDLL(None).sleep(4)
+        break
+    except BaseException:
+        pass`;
       const reason = new Error("enough");
       const controller = new AbortController();
-      const call = backend.evaluate("sum(range(count))", { count }, { signal: controller.signal })
-        .catch((error) => error);
-      setTimeout(() => controller.abort(reason), 50);
-      const error = await call;
+      const options = { signal: controller.signal, onStdout: () => controller.abort(reason) };
+      const error = await backend.evaluate(code, undefined, options).catch((error) => error);
       assertInstanceOf(error, CallNotInterruptedError);
       assert(error.cause === reason, "the cause is the reason of the stop");
       assertEquals(await backend.evaluate(QUICK_CODE), 2);

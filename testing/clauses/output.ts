@@ -69,6 +69,29 @@ await asyncio.to_thread(print, mark, 'pool')`;
       assertEquals(outputs, ["a", "b", "c"].map(expected));
     },
   ),
+  clause(
+    "executors",
+    "what the work of an executor prints reaches the call that has submitted it; after that call's end, the server",
+    async ({ backend }) => {
+      const printed: string[] = [];
+      const run = (code: string) => {
+        const at = printed.push("") - 1;
+        return backend.evaluate(code, undefined, { onStdout: (text) => void (printed[at] += text) });
+      };
+      await run("from concurrent.futures import ThreadPoolExecutor\npool = ThreadPoolExecutor(1)");
+      await run("pool.submit(print, 'first').result()");
+      await run("pool.submit(print, 'second').result()");
+      const inLoop = "import asyncio\nawait asyncio.get_running_loop().run_in_executor(pool, print, 'third')";
+      await run(inLoop);
+      await run(`
+import threading
+begins = threading.Event()
+late = pool.submit(lambda: (begins.wait(10), print('late'), 5)[2])
+None`);
+      await run("begins.set()\nassert late.result() == 5\npool.shutdown()");
+      assertEquals(printed, ["", "first\n", "second\n", "third\n", "", ""]);
+    },
+  ),
   clause("bytes", "bytes written to sys.stdout.buffer arrive as text, cut anywhere", async ({ backend }) => {
     let out = "";
     const code = "import sys\nfor b in 'aü🐍\\n'.encode(): sys.stdout.buffer.write(bytes([b]))";

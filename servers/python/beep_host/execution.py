@@ -25,6 +25,7 @@ class Call:
         "injected_at",
         "inner",
         "interruptible",
+        "is_output_over",
         "is_shielded",
         "lock",
         "operation",
@@ -71,7 +72,8 @@ class Call:
         # How many calls of the other language this one is nested in.
         self.depth = 0
         # What it has written and is kept back, see `output.py`.
-        self.output: dict | None = None
+        self.output: output.CallOutput | None = None
+        self.is_output_over = False
         # Made only when somebody wants to stop the call or wait for it.
         self.lock = None
         self.done = None
@@ -80,17 +82,21 @@ class Call:
 
     def finish(self, value: object) -> None:
         """Gives the client the result."""
-        if self.output is not None:
-            output.finish_output(self)
+        self._end_output()
         self._ended()
         self.reply.finish(self, value)
 
     def fail(self, error: BaseException) -> None:
         """Gives the client the error."""
-        if self.output is not None:
-            output.finish_output(self)
+        self._end_output()
         self._ended()
         self.reply.fail(self, error)
+
+    def _end_output(self) -> None:
+        # Said first: a thread that writes just now either finds it, or has written before the rest is sent.
+        self.is_output_over = True
+        if self.output is not None:
+            output.finish_output(self)
 
     def _ended(self) -> None:
         self.finished = True

@@ -14,6 +14,7 @@ import sys
 from _thread import allocate_lock
 from io import TextIOBase
 
+from beep_host.after_import import AfterImport
 from beep_host.current_call import current_call
 from beep_host.shielding import shielded
 
@@ -68,10 +69,22 @@ class CallStream(TextIOBase):
             return self._real.write(text)
         # Shielded in both cases: code that does nothing but print is hardly ever found outside of this function.
         if self._kind in call.options:
-            shielded(call, _keep, call, self._kind, text)
+            shielded(call, self._keep, call, text)
         else:
             shielded(call, self._real.write, text)
         return len(text)
+
+    def _keep(self, call: object, text: str) -> None:
+        kind = self._kind
+        output = output_of(call)
+        with output.lock:
+            if not call.is_output_over:
+                output.pieces[kind].append(text)
+                output.sizes[kind] += len(text)
+                if "\n" in text or output.sizes[kind] >= _MAX_PENDING:
+                    flush_call(call, kind)
+                return
+        self._real.write(text)
 
     def flush(self) -> None:
         """Sends what is kept back."""
@@ -174,15 +187,6 @@ def output_of(call: object) -> CallOutput:
     return output
 
 
-def _keep(call: object, kind: str, text: str) -> None:
-    output = output_of(call)
-    with output.lock:
-        output.pieces[kind].append(text)
-        output.sizes[kind] += len(text)
-        if "\n" in text or output.sizes[kind] >= _MAX_PENDING:
-            flush_call(call, kind)
-
-
 def flush_call(call: object, kind: str | None = None, *, is_last: bool = False) -> None:
     """Sends what a call has written and is kept back: of one stream, or of both before its reply."""
     output = call.output
@@ -253,6 +257,11 @@ def install() -> None:
     sys.stderr = CallStream("stderr", sys.__stderr__)
     questions.install()
     _let_threads_inherit()
+    futures = sys.modules.get("concurrent.futures.thread")
+    if futures is None:
+        AfterImport("concurrent.futures.thread", _let_executors_inherit).install()
+    else:
+        _let_executors_inherit(futures)
 
 
 def _let_threads_inherit() -> None:
@@ -281,3 +290,34 @@ def _let_threads_inherit() -> None:
     start_in_call.__wrapped__ = start
     Thread.start = start_in_call
     Thread._bootstrap_inner = bootstrap_in_call
+
+
+class _InCall:
+    """A function that runs as part of the call which has given it to a thread of another one."""
+
+    __slots__ = ("_call", "_function")
+
+    def __init__(self, call: object, function: object) -> None:
+        self._call = call
+        self._function = function
+
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        before = current_call.set(self._call)
+        try:
+            return self._function(*args, **kwargs)
+        finally:
+            current_call.reset(before)
+
+
+def _let_executors_inherit(futures: object) -> None:
+    # An executor's threads serve many calls: what counts is who has submitted the work.
+    submit = futures.ThreadPoolExecutor.submit
+
+    def submit_in_call(self: object, fn: object, /, *args: object, **kwargs: object) -> object:
+        call = current_call.get(None)
+        return submit(self, fn if call is None else _InCall(call, fn), *args, **kwargs)
+
+    for name in ("__doc__", "__module__", "__name__", "__qualname__"):
+        setattr(submit_in_call, name, getattr(submit, name))
+    submit_in_call.__wrapped__ = submit
+    futures.ThreadPoolExecutor.submit = submit_in_call

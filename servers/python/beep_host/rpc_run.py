@@ -35,10 +35,13 @@ class RunSink:
 
     def finish(self, message: dict) -> None:
         """The last that one of the calls says."""
+        # Under the lock to the end, or the last one could overtake another, which would come after the stream's end.
         with self._lock:
             self._left -= 1
-            is_last = self._left == 0
-        self.answer.send_last(message) if is_last else self.answer.offer(message, False)
+            if self._left == 0:
+                self.answer.send_last(message)
+            else:
+                self.answer.offer(message, False)
 
 
 class RunReply:
