@@ -49,6 +49,11 @@ const PROOFS: readonly Proof[] = [
   // The forced races inside the server, and the interpreter's own tests, on every CPython found.
   { name: "forced races", test: "tests/python_unit_test.ts", counts: { BEEP_RACES: 10_000 } },
   { name: "torture", test: "tests/torture", counts: {} },
+  {
+    name: "random values",
+    test: "tests/values/transports_properties_test.ts",
+    counts: { BEEP_TRANSPORT_VALUES: 200_000 },
+  },
 ];
 
 const ROOT = new URL("../", import.meta.url);
