@@ -7,7 +7,7 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex. */
-export const PYTHON_SOURCES_HASH: string = "a99abc6057dc777e5f13583bad6f61877472275e7e858107ef9082cf17661c8c";
+export const PYTHON_SOURCES_HASH: string = "9281ba564669734cc0bd1d1f53484b06d50b2031a3068ccdc764c25f11d8ec44";
 
 /** The content of each file by its path, with `/`, from the directory that Python is started on. */
 export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
@@ -8984,6 +8984,7 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "from __future__ import annotations",
     "",
     "from _json import make_scanner",
+    "from sys import modules",
     "",
     "from beep_host.errors import ProtocolError",
     "from beep_host.nesting import nesting",
@@ -9017,6 +9018,13 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "        return value if end == len(text) else _with_white_space(text)",
     "    except (ValueError, RecursionError) as error:",
     "        raise ProtocolError(f\"Cannot read message: {error}\") from None",
+    "    except SystemError:",
+    "        # Before 3.12 the scanner looks for the class of its error where only an import of json has put it.",
+    "        if \"json.decoder\" in modules:",
+    "            raise",
+    "        import json.decoder  # noqa: F401",
+    "",
+    "        return loads(data)",
     "",
     "",
     "def loads_plain(data: bytes) -> object:",

@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "a99abc6057dc777e5f13583bad6f61877472275e7e858107ef9082cf17661c8c";
+export const PYTHON_SOURCES_HASH: string = "9281ba564669734cc0bd1d1f53484b06d50b2031a3068ccdc764c25f11d8ec44";

@@ -31,7 +31,7 @@ export interface ServerLimits {
   readonly sessionIdleMs?: number | undefined;
   /** How long Python code may take to stop when it is interrupted, in milliseconds. @default {2000} */
   readonly interruptGraceMs?: number | undefined;
-  /** How deep tagged values may be nested in values, at most 200. @default {200} */
+  /** How deep values may be nested in values, at most 200. @default {200} */
   readonly maxDepth?: number | undefined;
   /** The largest head of an HTTP request, in bytes. @default {16384} */
   readonly maxHeadBytes?: number | undefined;

@@ -77,8 +77,25 @@ function conversionError(payload: ErrorPayload): ValueConversionError {
 /** The exception of a `python` error; what a server left out is filled, so that readers find every field. */
 function exceptionInfo(payload: ErrorPayload): PythonExceptionInfo {
   const given = typeof payload.exception === "object" && payload.exception !== null ? payload.exception : {};
-  return { ...NO_EXCEPTION, message: payload.message, ...given };
+  const exception = { ...NO_EXCEPTION, message: payload.message, ...given };
+  cutCauses(exception);
+  return exception;
 }
+
+/** Ends a chain of causes that no server of ours makes so long: each becomes an error within an error. */
+function cutCauses(exception: PythonExceptionInfo): void {
+  let last: { cause?: PythonExceptionInfo; context?: PythonExceptionInfo } = exception;
+  for (let links = 0; links < MAX_CAUSES; links++) {
+    const next: unknown = last.cause ?? last.context;
+    if (typeof next !== "object" || next === null) return;
+    last = next;
+  }
+  delete last.cause;
+  delete last.context;
+}
+
+/** More than the server sends. */
+const MAX_CAUSES = 100;
 
 const NO_EXCEPTION: PythonExceptionInfo = {
   type: "Exception",

@@ -10,12 +10,44 @@ export interface HostileRequest {
   readonly bytes: Uint8Array;
   /** The statuses that are right; empty where the server closes without a word. */
   readonly status: readonly number[];
+  /** What the answer must contain. */
+  readonly says?: string;
 }
 
 /** What the requests are made for. */
 export interface Place {
   readonly port: number;
   readonly token: string;
+  /** A path that runs code, and the body that asks it for that. */
+  readonly path: string;
+  readonly body: string;
+  /** Content types that this path does not take. */
+  readonly otherTypes: readonly string[];
+}
+
+/** The place of a server over HTTP. */
+export function httpPlace(port: number, token: string): Place {
+  const body = JSON.stringify({ expression: MARKER });
+  return { port, token, path: "/api/eval", body, otherTypes: ["application/x-beep-frames"] };
+}
+
+/** The place of a server over RPC that speaks Connect. */
+export function connectPlace(port: number, token: string): Place {
+  const body = JSON.stringify({ code: MARKER });
+  const otherTypes = [
+    "application/connect+json",
+    "application/connect+proto",
+    "application/grpc",
+    "application/grpc-web",
+  ];
+  return { port, token, path: "/beep.python.v1.PythonService/Evaluate", body, otherTypes };
+}
+
+/** The place of the original's clients of RPC, on the same server. */
+export function dialectPlace(port: number, token: string): Place {
+  const body = JSON.stringify({ Expression: MARKER });
+  const otherTypes = ["application/proto", "application/connect+json"];
+  return { port, token, path: "/rpc/PythonService/Evaluate", body, otherTypes };
 }
 
 /** What every smuggled request would do if it were run. */
@@ -39,13 +71,11 @@ function latin1(text: string): Uint8Array {
   return Uint8Array.from(text, (character) => character.charCodeAt(0));
 }
 
-const EVAL = JSON.stringify({ expression: MARKER });
-
 /** A request with all that is right, but for what is given. */
 function request(
-  { port, token }: Place,
+  { port, token, path }: Place,
   fields: readonly string[],
-  { line = "POST /api/eval HTTP/1.1", host = `localhost:${port}`, body = "", auth = `Bearer ${token}` }: {
+  { line = `POST ${path} HTTP/1.1`, host = `localhost:${port}`, body = "", auth = `Bearer ${token}` }: {
     line?: string;
     host?: string | null;
     body?: string;
@@ -64,7 +94,9 @@ function request(
 const JSON_TYPE = "Content-Type: application/json";
 
 function framing(place: Place): HostileRequest[] {
-  const smuggled = latin1Text(request(place, [JSON_TYPE, `Content-Length: ${EVAL.length}`], { body: EVAL }));
+  const smuggled = latin1Text(
+    request(place, [JSON_TYPE, `Content-Length: ${place.body.length}`], { body: place.body }),
+  );
   const chunked = "Transfer-Encoding: chunked";
   const cases: [string, string[], number[]][] = [
     ["CL and TE", ["Content-Length: 5", chunked], [400]],
@@ -112,7 +144,7 @@ function framing(place: Place): HostileRequest[] {
     {
       name: "82 TE in HTTP/1.0",
       bytes: request(place, [JSON_TYPE, chunked], {
-        line: "POST /api/eval HTTP/1.0",
+        line: `POST ${place.path} HTTP/1.0`,
         body: `0\r\n\r\n${smuggled}`,
       }),
       status: [400],
@@ -132,6 +164,11 @@ function chunks(place: Place): HostileRequest[] {
     ["a size with 0x", "0x1\r\nx\r\n0\r\n\r\n", [400]],
     ["a size with a space before it", " 1\r\nx\r\n0\r\n\r\n", [400]],
     ["a size with an underscore", "1_0\r\n", [400]],
+    ["a size with a space behind it", "1 \r\nx\r\n0\r\n\r\n", [400]],
+    ["a size with a tab behind it", "1\t\r\nx\r\n0\r\n\r\n", [400]],
+    ["NUL in an extension", "1;a=\0\r\nx\r\n0\r\n\r\n", [400]],
+    ["data that begins with a line end", "1\r\n\r\nx\r\n0\r\n\r\n", [400]],
+    ["a length in a trailer", "0\r\nContent-Length 5\r\n\r\n", [400]],
     ["an empty size", "\r\n", [400]],
     ["only an extension", ";a=b\r\n", [400]],
     ["a size of 4 GiB", "100000000\r\n", [413]],
@@ -157,46 +194,57 @@ function chunks(place: Place): HostileRequest[] {
 }
 
 function requestLines(place: Place): HostileRequest[] {
+  const { path } = place;
+  const lastInHex = path.charCodeAt(path.length - 1).toString(16);
   const cases: [string, string, number[]][] = [
-    ["two spaces", "POST  /api/eval HTTP/1.1", [400]],
-    ["a tab", "POST\t/api/eval HTTP/1.1", [400]],
-    ["a space at the start", " POST /api/eval HTTP/1.1", [400]],
-    ["a space at the end", "POST /api/eval HTTP/1.1 ", [400]],
-    ["no version", "POST /api/eval", [400]],
+    ["two spaces", `POST  ${path} HTTP/1.1`, [400]],
+    ["a tab", `POST\t${path} HTTP/1.1`, [400]],
+    ["a space at the start", ` POST ${path} HTTP/1.1`, [400]],
+    ["a space at the end", `POST ${path} HTTP/1.1 `, [400]],
+    ["no version", `POST ${path}`, [400]],
     ["HTTP/0.9", "GET /health HTTP/0.9", [505]],
-    ["HTTP/2.0", "POST /api/eval HTTP/2.0", [505]],
-    ["HTTP/1.2", "POST /api/eval HTTP/1.2", [505]],
-    ["HTTP/1.10", "POST /api/eval HTTP/1.10", [400]],
-    ["http/1.1", "POST /api/eval http/1.1", [400]],
-    ["HTTPS/1.1", "POST /api/eval HTTPS/1.1", [400]],
-    ["a space in the path", "POST /api/eval x HTTP/1.1", [400]],
-    ["NUL in the path", "POST /api/eval\0 HTTP/1.1", [400]],
+    ["HTTP/2.0", `POST ${path} HTTP/2.0`, [505]],
+    ["HTTP/1.2", `POST ${path} HTTP/1.2`, [505]],
+    ["HTTP/1.10", `POST ${path} HTTP/1.10`, [400]],
+    ["http/1.1", `POST ${path} http/1.1`, [400]],
+    ["HTTPS/1.1", `POST ${path} HTTPS/1.1`, [400]],
+    ["a space in the path", `POST ${path} x HTTP/1.1`, [400]],
+    ["NUL in the path", `POST ${path}\0 HTTP/1.1`, [400]],
     ["raw UTF-8 in the path", "POST /api/\xc3\xa9 HTTP/1.1", [400]],
-    ["a fragment", "POST /api/eval#x HTTP/1.1", [400]],
-    ["no slash", "POST api/eval HTTP/1.1", [400]],
+    ["a fragment", `POST ${path}#x HTTP/1.1`, [400]],
+    ["no slash", `POST ${path.slice(1)} HTTP/1.1`, [400]],
     ["an asterisk", "POST * HTTP/1.1", [400]],
     ["an authority", "CONNECT evil.example:443 HTTP/1.1", [400]],
-    ["a URL of another scheme", "POST ftp://localhost/api/eval HTTP/1.1", [400]],
-    ["a URL of another host", "POST http://evil.example/api/eval HTTP/1.1", [421]],
-    ["a URL with credentials", `POST http://a@localhost:${place.port}/api/eval HTTP/1.1`, [421]],
-    ["two slashes", "POST //api/eval HTTP/1.1", [404]],
-    ["dots", "POST /api/../api/eval HTTP/1.1", [404]],
-    ["an encoded path", "POST /api/%65val HTTP/1.1", [404]],
-    ["another case", "POST /API/eval HTTP/1.1", [404]],
-    ["a slash at the end", "POST /api/eval/ HTTP/1.1", [404]],
-    ["a private method", "POST /api/__class__ HTTP/1.1", [404]],
+    ["a URL of another scheme", `POST ftp://localhost${path} HTTP/1.1`, [400]],
+    ["a URL of another host", `POST http://evil.example${path} HTTP/1.1`, [421]],
+    ["a URL with credentials", `POST http://a@localhost:${place.port}${path} HTTP/1.1`, [421]],
+    ["two slashes", `POST /${path} HTTP/1.1`, [404]],
+    ["dots", `POST /api/..${path} HTTP/1.1`, [404]],
+    ["an encoded path", `POST ${path.slice(0, -1)}%${lastInHex} HTTP/1.1`, [404]],
+    ["another case", `POST ${path.toUpperCase()} HTTP/1.1`, [404]],
+    ["a slash at the end", `POST ${path}/ HTTP/1.1`, [404]],
+    ["a private method", `POST ${path.slice(0, path.lastIndexOf("/"))}/__class__ HTTP/1.1`, [404]],
     ["a path of 20 KiB", `POST /${"a".repeat(20_000)} HTTP/1.1`, [431]],
-    ["a query of 20 KiB", `POST /api/eval?${"a".repeat(20_000)} HTTP/1.1`, [431]],
-    ["GET of a command", "GET /api/eval HTTP/1.1", [405]],
-    ["HEAD of a command", "HEAD /api/eval HTTP/1.1", [405]],
-    ["PUT", "PUT /api/eval HTTP/1.1", [405]],
-    ["DELETE", "DELETE /api/eval HTTP/1.1", [405]],
-    ["TRACE", "TRACE /api/eval HTTP/1.1", [405]],
-    ["post", "post /api/eval HTTP/1.1", [405]],
+    ["a query of 20 KiB", `POST ${path}?${"a".repeat(20_000)} HTTP/1.1`, [431]],
+    ["GET of a command", `GET ${path} HTTP/1.1`, [405]],
+    ["HEAD of a command", `HEAD ${path} HTTP/1.1`, [405]],
+    ["PUT", `PUT ${path} HTTP/1.1`, [405]],
+    ["DELETE", `DELETE ${path} HTTP/1.1`, [405]],
+    ["TRACE", `TRACE ${path} HTTP/1.1`, [405]],
+    ["post", `post ${path} HTTP/1.1`, [405]],
     ["POST to /health", "POST /health HTTP/1.1", [405]],
-    ["a method of 5 KiB", `${"A".repeat(5000)} /api/eval HTTP/1.1`, [405]],
-    ["a method that is no token", "PO(ST /api/eval HTTP/1.1", [400]],
-    ["an empty method", " /api/eval HTTP/1.1", [400]],
+    ["a method of 5 KiB", `${"A".repeat(5000)} ${path} HTTP/1.1`, [405]],
+    ["a method that is no token", `PO(ST ${path} HTTP/1.1`, [400]],
+    ["an empty method", ` ${path} HTTP/1.1`, [400]],
+    ["CONNECT of this server", `CONNECT localhost:${place.port} HTTP/1.1`, [400]],
+    ["OPTIONS of everything", "OPTIONS * HTTP/1.1", [403]],
+    ["PRI of everything", "PRI * HTTP/2.0", [400, 505]],
+    ["a URL without a path to another host", "GET http://evil.example HTTP/1.1", [421]],
+    ["a URL in capitals to another host", `POST HTTP://EVIL.EXAMPLE${path} HTTP/1.1`, [421]],
+    ["a backslash", `POST \\${path} HTTP/1.1`, [400]],
+    ["a path behind a semicolon", `POST ${path};x HTTP/1.1`, [404]],
+    ["an encoded slash", `POST ${path.replace(/\/(?=[^/]*$)/, "%2f")} HTTP/1.1`, [404]],
+    ["an encoded NUL", `POST ${path}%00 HTTP/1.1`, [404]],
   ];
   return cases.map(([name, line, status]) => ({
     name: `82 request line: ${name}`,
@@ -222,6 +270,7 @@ function headerLines(place: Place): HostileRequest[] {
     ["Content-Type twice", [JSON_TYPE], [400]],
     ["Expect of something", ["Expect: 200-ok"], [417]],
     ["a session twice", ["Beep-Session: a", "Beep-Session: b"], [400]],
+    ["CL named by Connection", ["Connection: content-length", "Content-Length: 0"], [400]],
   ];
   return cases.map(([name, fields, status]) => ({
     name: `82 header: ${name}`,
@@ -287,14 +336,14 @@ function hosts(place: Place): HostileRequest[] {
   return [
     ...spellings.map((host) => ({
       name: `S2 Host: ${JSON.stringify(host)}`,
-      bytes: request(place, [JSON_TYPE, `Content-Length: ${EVAL.length}`], { host, body: EVAL }),
+      bytes: request(place, [JSON_TYPE, `Content-Length: ${place.body.length}`], { host, body: place.body }),
       status: [421],
     })),
     { name: "S2 no Host", bytes: request(place, [JSON_TYPE], { host: null }), status: [400] },
     { name: "S2 Host twice", bytes: request(place, [`Host: localhost:${port}`]), status: [400] },
     {
       name: "S2 no Host in HTTP/1.0",
-      bytes: request(place, [JSON_TYPE], { host: null, line: "POST /api/eval HTTP/1.0" }),
+      bytes: request(place, [JSON_TYPE], { host: null, line: `POST ${place.path} HTTP/1.0` }),
       status: [421],
     },
     {
@@ -318,8 +367,8 @@ function browsers(place: Place): HostileRequest[] {
   ];
   const post = (name: string, fields: string[], status: number[], auth?: null): HostileRequest => ({
     name: `S3 ${name}`,
-    bytes: request(place, [...fields, `Content-Length: ${EVAL.length}`], {
-      body: EVAL,
+    bytes: request(place, [...fields, `Content-Length: ${place.body.length}`], {
+      body: place.body,
       ...(auth === null ? { auth } : {}),
     }),
     status,
@@ -333,17 +382,17 @@ function browsers(place: Place): HostileRequest[] {
       post(`Sec-Fetch-Site: ${site}`, [JSON_TYPE, `Sec-Fetch-Site: ${site}`], [403])
     ),
     ...[
+      ...place.otherTypes,
       "text/plain",
       "text/plain; x=application/json",
       "application/x-www-form-urlencoded",
       "multipart/form-data; boundary=x",
-      "application/x-beep-frames",
       "application/jsonp",
       "application/json, text/plain",
       "",
     ].map((type) => post(`content type "${type}"`, [`Content-Type: ${type}`], [415])),
     post("no content type", [], [415]),
-    ...["/api/eval", "/health", "*", "/beep/v1/call"].map((path) => ({
+    ...[place.path, "/health", "*", "/beep/v1/call"].map((path) => ({
       name: `S3 OPTIONS ${path}`,
       bytes: request(place, [`Origin: https://evil.example`, ...preflight], {
         line: `OPTIONS ${path} HTTP/1.1`,
@@ -353,7 +402,7 @@ function browsers(place: Place): HostileRequest[] {
     })),
     {
       name: "S3 OPTIONS without Origin",
-      bytes: request(place, [], { line: "OPTIONS /api/eval HTTP/1.1" }),
+      bytes: request(place, [], { line: `OPTIONS ${place.path} HTTP/1.1` }),
       status: [403],
     },
   ];
@@ -382,32 +431,32 @@ function tokens(place: Place): HostileRequest[] {
     ["8 KiB", `Bearer ${"0".repeat(8000)}`],
     ["as a parameter", `Bearer token=${token}`],
   ];
-  const line = `POST /api/eval?token=${token} HTTP/1.1`;
-  const fields = [JSON_TYPE, `Content-Length: ${EVAL.length}`];
+  const line = `POST ${place.path}?token=${token} HTTP/1.1`;
+  const fields = [JSON_TYPE, `Content-Length: ${place.body.length}`];
   return [
     ...wrong.map(([name, auth]) => ({
       name: `S1 token: ${name}`,
-      bytes: request(place, fields, { auth, body: EVAL }),
+      bytes: request(place, fields, { auth, body: place.body }),
       status: [401],
     })),
     {
       name: "S1 token in the query",
-      bytes: request(place, fields, { line, auth: null, body: EVAL }),
+      bytes: request(place, fields, { line, auth: null, body: place.body }),
       status: [401],
     },
     {
       name: "S1 token in a cookie",
-      bytes: request(place, [...fields, `Cookie: token=${token}`], { auth: null, body: EVAL }),
+      bytes: request(place, [...fields, `Cookie: token=${token}`], { auth: null, body: place.body }),
       status: [401],
     },
     {
       name: "S1 token twice",
-      bytes: request(place, [...fields, `Authorization: Bearer ${token}`], { body: EVAL }),
+      bytes: request(place, [...fields, `Authorization: Bearer ${token}`], { body: place.body }),
       status: [400],
     },
     {
       name: "S1 a path that nobody has, without a token",
-      bytes: request(place, fields, { line: "POST /nothing HTTP/1.1", auth: null, body: EVAL }),
+      bytes: request(place, fields, { line: "POST /nothing HTTP/1.1", auth: null, body: place.body }),
       status: [401],
     },
   ];

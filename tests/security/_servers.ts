@@ -4,6 +4,7 @@ import type { PythonHostBackend } from "../../core/backend.ts";
 import { type PythonServer, type ServerOptions, startServer } from "../../servers/mod.ts";
 import { PythonHostHttp } from "../../transports/http.ts";
 import { PythonHostPipe } from "../../transports/pipe.ts";
+import { PythonHostRpc } from "../../transports/rpc.ts";
 
 /** The interpreter that the servers run on. */
 export const PYTHON: string = await findPython();
@@ -23,9 +24,16 @@ export async function start(options: Partial<ServerOptions> = {}): Promise<Pytho
 /** A backend with the server's own token. */
 export function connect(server: PythonServer): PythonHostBackend {
   const { address, token } = server;
-  return server.transport === "pipe"
-    ? new PythonHostPipe(address, { token })
-    : new PythonHostHttp(address, { token });
+  switch (server.transport) {
+    case "pipe":
+      return new PythonHostPipe(address, { token });
+    case "http":
+      return new PythonHostHttp(address, { token });
+    case "rpc": {
+      const protocol = server.info.connectAddress === undefined ? "connect" : "grpc";
+      return new PythonHostRpc(address, { token, protocol });
+    }
+  }
 }
 
 /** A raw connection to the server. */

@@ -33,6 +33,7 @@ const openings: readonly [name: string, bytes: Uint8Array, code: string][] = [
   ["77 a frame that is not UTF-8", beep(claim(3, [], "\0\0\0").fill(0xff, 8)), "protocol"],
   ["77 an empty frame", beep(claim(0, [])), "protocol"],
   ["77 NaN", beep(encodeFrame('["hello",NaN]')), "protocol"],
+  ["77 a key that is a number", beep(encodeFrame('["hello",{1}]')), "protocol"],
   ["77 JSON 5,000 deep", beep(encodeFrame("[".repeat(5000))), "protocol"],
   ["77 a number of 6,000 digits", beep(encodeFrame(`["hello",${"1".repeat(6000)}]`)), "protocol"],
   ["77 no message", opening("hello"), "protocol"],
@@ -71,6 +72,8 @@ const frames: readonly [name: string, bytes: Uint8Array, code: string][] = [
   ["77 no JSON", encodeFrame("{"), "protocol"],
   ["77 an empty frame", claim(0, []), "protocol"],
   ["77 two values", encodeFrame("[] []"), "protocol"],
+  // The first error of this kind: until then, the scanner of some versions cannot say what is wrong.
+  ["77 a key that is a number", encodeFrame('[1,"ping",[{1}]]'), "protocol"],
   ["77 a control character behind white space", encodeFrame(' ["\x01"]'), "protocol"],
   ["77 an object", encodeFrame("{}"), "protocol"],
   ["77 a number", encodeFrame("7"), "protocol"],

@@ -274,6 +274,8 @@ READERS = {"frames": Frames, "http": Http, "values": Values, "rpc": Rpc}
 
 def main(name: str, seed: str, first: int, count: int) -> int:
     reader = READERS[name]()
+    # As in a server, which does not import json.
+    sys.modules.pop("json.decoder", None)
     refused = 0
     slowest = 0.0
     for number in range(first, first + count):

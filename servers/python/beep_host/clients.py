@@ -11,8 +11,9 @@ from time import monotonic
 
 from beep_host.callbacks import abandon
 from beep_host.control_lane import ControlLane
-from beep_host.errors import ArgumentError, CallCancelled, ClientGoneError, LimitError, StaleHandle
+from beep_host.errors import ArgumentError, CallCancelled, ClientGoneError, ConversionError, LimitError, StaleHandle
 from beep_host.execution import Call
+from beep_host.nesting import nesting
 from beep_host.sessions import Session
 
 # Operations that are answered where they are read, because they must not wait for a session's thread.
@@ -101,6 +102,18 @@ class Client:
         if self.cancelled and call.id in self.cancelled:
             self.cancelled.discard(call.id)
             raise CallCancelled("The call was cancelled before it ran")
+
+    def refuses_depth(self, call: Call, text: bytes) -> bool:
+        """Whether a call was answered since its values, which have no tags, are nested too deep."""
+        if "tagged" in call.options or call.operation == "resume":
+            return False
+        try:
+            nesting.check_plain(text, call.args)
+        except ConversionError as error:
+            call.client = self
+            call.fail(error)
+            return True
+        return False
 
     def touch(self) -> None:
         """Says that the client has just made a request."""

@@ -25,12 +25,14 @@ _COMPRESSED, _LAST = 1, 2
 class Codec:
     """One of the two forms of messages."""
 
-    __slots__ = ("decode", "encode_buffers", "stream_type", "unary_type")
+    __slots__ = ("decode", "encode_buffers", "ok_head", "stream_type", "unary_type")
 
     def __init__(self, name: bytes, decode: object, encode_buffers: object) -> None:
         self.decode = decode
         self.encode_buffers = encode_buffers
         self.unary_type = b"application/" + name
+        # What a response begins with that is followed by another request; its length comes next.
+        self.ok_head = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: " % self.unary_type
         self.stream_type = b"application/connect+" + name
 
 
@@ -60,7 +62,9 @@ def open_envelope(body: bytes | bytearray) -> memoryview:
         word = "protocol" if len(view) else "unimplemented"
         raise HttpError(400, word, "Cannot read request: it contains no message in an envelope")
     flags, length = _PREFIX.unpack_from(view)
-    if flags & _COMPRESSED:
+    if flags & ~_COMPRESSED:
+        raise HttpError(400, "protocol", f"Cannot read request: the flags of its message are {flags}, which is no message")
+    if flags:
         raise HttpError(400, "unimplemented", "Cannot read request: its message is compressed")
     end = _PREFIX.size + length
     if len(view) < end:

@@ -11,6 +11,7 @@ from beep_host.frames import MAX_FRAME_PARTS
 from beep_host.http_exchange import Exchange
 from beep_host.http_parser import HttpError, RequestHead
 from beep_host.json_text import loads
+from beep_host.nesting import nesting
 from beep_host.protocol import PROTOCOL_VERSION, SESSION_HEADER
 from beep_host.replies import FrameReply, dumps
 
@@ -26,22 +27,24 @@ def hand_over(
     sender: object | None = None,
 ) -> tuple:
     """Hands the body's calls to their sessions; gives the exchange of their answers, and `cancel`."""
-    requests = [(check(json), parts) for json, parts in split_frames(body)]
+    requests = [(json, check(json), parts) for json, parts in split_frames(body)]
     if not requests:
         raise HttpError(400, "protocol", "Cannot read request: its body contains no frame")
     # A resume without a number of its own gets no answer: it is one.
-    answered = [request for request, _ in requests if request[0] != 0 or request[1] != "resume"]
+    answered = [request for _, request, _ in requests if request[0] != 0 or request[1] != "resume"]
     exchange = Exchange(len(answered), max_buffered_bytes, sender)
     reply = FrameReply(exchange)
-    if requests[0][0][1] == "hello":
+    if requests[0][1][1] == "hello":
         _open(server, requests, exchange)
         return exchange, _nothing
     client = _client_of(server, head)
     calls = []
-    for (call_id, operation, args, options), parts in requests:
+    for json, (call_id, operation, args, options), parts in requests:
         if call_id > client.last_read:
             client.last_read = call_id
-        calls.append(client.start(Call(call_id, operation, args, parts, options, reply)))
+        call = Call(call_id, operation, args, parts, options, reply)
+        if len(json) <= nesting.shallow_bytes or not client.refuses_depth(call, json):
+            calls.append(client.start(call))
     return exchange, lambda: _cancel(server, calls)
 
 
@@ -86,7 +89,7 @@ def check(json: bytes) -> tuple:
 
 
 def _open(server: object, requests: list, exchange: Exchange) -> None:
-    (call_id, _, args, _), _ = requests[0]
+    _, (call_id, _, args, _), _ = requests[0]
     if len(requests) > 1 or len(args) != 1 or type(args[0]) is not dict:
         raise HttpError(400, "protocol", "Cannot greet: hello takes one object and comes alone")
     version = args[0].get("protocol")

@@ -16,7 +16,7 @@ from beep_host import values
 from beep_host.errors import ArgumentError, HostError, error_payload
 from beep_host.execution import Call
 from beep_host.http_parser import HttpError, RequestHead
-from beep_host.json_text import loads
+from beep_host.json_text import loads, loads_plain
 from beep_host.protocol import SESSION_HEADER
 from beep_host.replies import dumps
 
@@ -162,8 +162,9 @@ def hand_over(server: object, head: RequestHead, body: bytes | bytearray) -> Jso
     try:
         client = server.default_client if session is None else server.find_client(session.decode("latin-1"))
         client.touch()
-        payload = None if head.method == b"GET" else loads(bytes(body))
-        return run(client, name, payload, b"exact=1" in head.query.split(b"&"))
+        is_exact = b"exact=1" in head.query.split(b"&")
+        payload = None if head.method == b"GET" else (loads if is_exact else loads_plain)(bytes(body))
+        return run(client, name, payload, is_exact)
     except HostError as error:
         # Everything of the request was understood as HTTP: the connection can go on.
         reply = JsonReply(COMMANDS[name], False)

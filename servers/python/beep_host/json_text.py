@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from _json import make_scanner
+from sys import modules
 
 from beep_host.errors import ProtocolError
+from beep_host.nesting import nesting
 
 
 def _refuse_constant(name: str) -> object:
@@ -35,6 +37,20 @@ def loads(data: bytes) -> object:
         return value if end == len(text) else _with_white_space(text)
     except (ValueError, RecursionError) as error:
         raise ProtocolError(f"Cannot read message: {error}") from None
+    except SystemError:
+        # Before 3.12 the scanner looks for the class of its error where only an import of json has put it.
+        if "json.decoder" in modules:
+            raise
+        import json.decoder  # noqa: F401
+
+        return loads(data)
+
+
+def loads_plain(data: bytes) -> object:
+    """The object of a JSON text in UTF-8, for values without tags: bounded by `maxDepth`."""
+    value = loads(data)
+    nesting.check_plain(data, value)
+    return value
 
 
 def _with_white_space(text: str) -> object:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from beep_host.errors import HostError, LimitError, error_payload
 from beep_host.json_api import run
 from beep_host.json_text import loads
+from beep_host.nesting import nesting
 from beep_host.peer_watch import WATCH_AFTER_SECONDS, PeerGone, PeerWatch
 from beep_host.replies import dumps
 
@@ -41,7 +42,9 @@ def _answer(line: bytes, client: object, lines: _Lines, watch: PeerWatch) -> byt
         request = loads(line)
         if type(request) is not dict or type(request.get("command")) is not str:
             return _failure('Cannot read line: it is not an object with the key "command"')
-        reply = run(client, request["command"], request.get("payload"))
+        payload = request.get("payload")
+        nesting.check_plain(line, payload)
+        reply = run(client, request["command"], payload)
     except HostError as error:
         return _failure(error.message)
     if not reply.wait(WATCH_AFTER_SECONDS):

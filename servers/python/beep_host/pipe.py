@@ -18,6 +18,7 @@ from beep_host.connection import FrameConnection
 from beep_host.errors import HostError, ProtocolError, error_payload
 from beep_host.execution import Call, ThreadState, check_request, run_call
 from beep_host.json_text import loads
+from beep_host.nesting import nesting
 from beep_host.pipe_opening import open_connection
 from beep_host.replies import FrameReply, dumps
 from beep_host.sessions import is_nested
@@ -144,6 +145,8 @@ def _take_control_call(client: object, connection: FrameConnection, reply: Frame
         return False
     call_id, operation, args, options = check_request(loads(frame[0]))
     call = Call(call_id, operation, args, frame[1], options, reply)
+    if len(frame[0]) > nesting.shallow_bytes and client.refuses_depth(call, frame[0]):
+        return True
     if "parent" in options and "session" not in options:
         # Made by a function for which a coroutine or a thread waits: the session's thread may be waiting for that one,
         # so the call must not wait for it.
@@ -257,6 +260,8 @@ class SessionLane:
         client = self.client
         client.last_read = call_id
         call = Call(call_id, operation, args, frame[1], options, self.reply)
+        if len(frame[0]) > nesting.shallow_bytes and client.refuses_depth(call, frame[0]):
+            return None
         if operation in IMMEDIATE or (options and ("concurrent" in options or "session" in options)):
             client.start(call)
             return None

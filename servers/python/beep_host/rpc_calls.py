@@ -11,6 +11,7 @@ from __future__ import annotations
 from beep_host.errors import ArgumentError, ProtocolError
 from beep_host.execution import Call
 from beep_host.json_text import loads
+from beep_host.nesting import nesting
 from beep_host.replies import FrameReply
 from beep_host.rpc_status import status_of
 from beep_host.rpc_values import Arguments, to_message
@@ -44,6 +45,8 @@ def make_call(name: str, request: dict, make_reply: object, call_id: int) -> Cal
         parts = native.get("parts", [])
         if native.get("is_tagged"):
             options["tagged"] = 1
+        else:
+            nesting.check_plain(native.get("json", b""), args)
     else:
         reader = Arguments()
         args = procedure.arguments(request, reader)

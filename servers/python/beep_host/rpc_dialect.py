@@ -11,7 +11,7 @@ from beep_host import values
 from beep_host.errors import HostError
 from beep_host.http_parser import RequestHead
 from beep_host.json_api import COMMANDS, Command, JsonReply, run
-from beep_host.json_text import loads
+from beep_host.json_text import loads_plain
 from beep_host.protocol import SESSION_HEADER
 from beep_host.replies import dumps
 
@@ -36,7 +36,7 @@ def answer_dialect(server: object, head: RequestHead, body: bytes | bytearray) -
     session = head.headers.get(_SESSION_FIELD)
     try:
         client = server.default_client if session is None else server.find_client(session.decode("latin-1"))
-        payload = loads(bytes(body) or b"{}")
+        payload = loads_plain(bytes(body) or b"{}")
         if type(payload) is dict:
             payload = {_KEY_OF.get(key.lower(), key): _with_handles(item) for key, item in payload.items()}
         return run(client, name, payload, commands=METHODS)

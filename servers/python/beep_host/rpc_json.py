@@ -48,23 +48,28 @@ def _read(name: str, value: object, path: str, depth: int) -> dict:
             continue  # a field of another version, or one that is absent
         field, kind, label = entry
         if label != 2:
-            message[field] = _read_item(kind, item, f"{path}.{field}", depth)
+            # Messages in messages without a frame between them: the interpreter counts those.
+            if kind in MESSAGES:
+                message[field] = _read(kind, item, f"{path}.{field}", depth + 1)
+            else:
+                message[field] = _read_item(kind, item, f"{path}.{field}")
         elif type(item) is list:
-            message[field] = [
-                _read_item(kind, one, f"{path}.{field}[{number}]", depth) for number, one in enumerate(item)
-            ]
+            items = message[field] = []
+            for number, one in enumerate(item):
+                if kind in MESSAGES:
+                    items.append(_read(kind, one, f"{path}.{field}[{number}]", depth + 1))
+                else:
+                    items.append(_read_item(kind, one, f"{path}.{field}[{number}]"))
         else:
             raise _wrong(f"{path}.{field}", "an array")
     return message
 
 
-def _read_item(kind: str, value: object, path: str, depth: int) -> object:
+def _read_item(kind: str, value: object, path: str) -> object:
     if kind == "string":
         if type(value) is str:
             return value
         raise _wrong(path, "a string")
-    if kind in MESSAGES:
-        return _read(kind, value, path, depth + 1)
     if kind == "bool":
         if type(value) is bool:
             return value
@@ -107,7 +112,10 @@ def _read_float(value: object, path: str) -> float:
             except ValueError:
                 pass  # said below
     elif type(value) is float or type(value) is int:
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            pass  # said below
     raise _wrong(path, "a number")
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from beep_host import values
 from beep_host.errors import ConversionError
 from beep_host.json_text import loads
+from beep_host.nesting import nesting
+from beep_host.protocol import MAX_SAFE_INTEGER
 
-_MAX_SAFE = 2**53 - 1
 _ITEMS = {"tuple": "tuple", "set": "set", "frozenset": "frozen_set"}
 _TEXTS = {"datetime": "datetime", "date": "date", "time": "time", "decimal": "decimal", "uuid": "uuid"}
 
@@ -148,6 +149,7 @@ class Arguments:
         self.parts: list = []
         self.is_tagged = False
         self._opened = 1  # the row itself
+        self._depth = 0  # of lists and dicts in each other
         self._before = 0  # how many were open before the value that is being read
 
     def value(self, message: dict | None) -> object:
@@ -174,7 +176,11 @@ class Arguments:
         self._opened += 1
 
     def read_all(self, messages: list | None) -> list:
-        return [self.read(message) for message in messages or ()]
+        # No comprehension: before 3.12 it is a frame of its own, and each level of a value has one.
+        read: list = []
+        for message in messages or ():
+            read.append(self.read(message))
+        return read
 
     def read_named(self, named: list | None) -> dict:
         return self._read_named(named, self.read)
@@ -199,21 +205,30 @@ class Arguments:
         return len(self.parts) - 1
 
     def list(self, message: dict) -> list:
-        self.open()
-        return self.read_all(message.get("items"))
+        self._enter()
+        items = self.read_all(message.get("items"))
+        self._depth -= 1
+        return items
 
     def pairs(self, message: dict) -> list:
+        self._enter()
+        pairs = []
+        for entry in message.get("entries", ()):
+            pairs.append([self.read(entry.get("key", {})), self.read(entry.get("value", {}))])
+        self._depth -= 1
+        return pairs
+
+    def _enter(self) -> None:
         self.open()
-        return [
-            [self.read(entry.get("key", {})), self.read(entry.get("value", {}))]
-            for entry in message.get("entries", ())
-        ]
+        self._depth += 1
+        if self._depth > nesting.written:
+            raise nesting.error()
 
     def reference(self, number: int) -> dict:
         return self.tag("ref", self._before + number)
 
     def integer(self, number: int) -> object:
-        return number if -_MAX_SAFE <= number <= _MAX_SAFE else self.tag("int", f"{number:x}")
+        return number if -MAX_SAFE_INTEGER <= number <= MAX_SAFE_INTEGER else self.tag("int", f"{number:x}")
 
     def real(self, number: float) -> object:
         # JSON would make an int of it.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import unittest
 
-from beep_host.errors import ProtocolError
-from beep_host.json_text import loads
+from beep_host.errors import ConversionError, ProtocolError
+from beep_host.json_text import loads, loads_plain
+from beep_host.nesting import nesting
 
 
 class JsonText(unittest.TestCase):
@@ -47,6 +48,18 @@ class JsonText(unittest.TestCase):
                     continue  # versions without the limit read it
             with self.assertRaises(ProtocolError, msg=data[:20]):
                 loads(data)
+
+    def test_values_without_tags_are_bounded(self) -> None:
+        most = nesting.shallow_bytes
+        for opening, closing in ((b"[", b"]"), (b'{"a":', b"}")):
+            inner = b"" if opening == b"[" else b"1"
+            nested = opening * most + inner + closing * most
+            loads_plain(nested)
+            # What is wide, or stands in a string, is not deep.
+            loads_plain(b"[" + b",".join([nested[: len(opening)] + inner + closing] * 5_000) + b"]")
+            loads_plain(b'["' + b"[{" * 5_000 + b'"]')
+            with self.assertRaises(ConversionError):
+                loads_plain(b"[1," + nested + b"]")
 
 
 if __name__ == "__main__":
