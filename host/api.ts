@@ -4,6 +4,7 @@
  * @module
  */
 
+import { showAs } from "../core/inspection.ts";
 import { SILENT_LOGGER } from "../core/logger.ts";
 import type { Logger } from "../core/logger.ts";
 import type { VenvManager } from "../infrastructure/mod.ts";
@@ -85,7 +86,7 @@ export function createHostApi(host: ApiHost, options: HostApiOptions = {}): Host
     });
   };
   let app: ReturnType<typeof load> | undefined;
-  return {
+  const api: HostApi = {
     token: token?.text ?? "",
     fetch: async (request, info) => await (await (app ??= load()))(request, info),
     async [Symbol.asyncDispose](): Promise<void> {
@@ -93,4 +94,6 @@ export function createHostApi(host: ApiHost, options: HostApiOptions = {}): Host
       await ownServers?.[Symbol.asyncDispose]();
     },
   };
+  showAs(api, "HostApi", () => ({}));
+  return api;
 }

@@ -27,6 +27,8 @@ export interface GenerationSetup {
   readonly servers?: HostServers | undefined;
   /** The name of the environment, where it has one. */
   readonly environment?: string | undefined;
+  /** What a user may do about a server that ended, where there is something. */
+  readonly endHint?: string | undefined;
   /** Run on each new backend before anybody else can use it. */
   readonly prepare?: ((backend: PythonHostBackend) => Promise<void>) | undefined;
 }
@@ -58,7 +60,8 @@ export class Generation implements AsyncDisposable {
     await using resources = new AsyncDisposableStack();
     const server = resources.use(await startFor(setup, signal));
     const serverEnded = new AbortController();
-    server.exited.then((facts) => serverEnded.abort(new ServerExitedError("complete call", facts)));
+    const hint = setup.endHint === undefined ? {} : { hint: setup.endHint };
+    server.exited.then((facts) => serverEnded.abort(new ServerExitedError("complete call", facts, hint)));
     const backend: PythonHostBackend = resources.use(transport.connect({
       endpoint: server.endpoint,
       address: server.address,
@@ -67,7 +70,7 @@ export class Generation implements AsyncDisposable {
       logger: options.logger ?? SILENT_LOGGER,
       counters: setup.counters,
       tracer: options.tracer,
-      explainEnd: async (action) => new ServerExitedError(action, await server.exited),
+      explainEnd: async (action) => new ServerExitedError(action, await server.exited, hint),
       serverEnded: serverEnded.signal,
       afterEnd: (reason) => generation.isSuperseded ? staleError(generation, reason) : reason,
       endUninterruptible: endUninterruptible && (() => endUninterruptible(generation)),

@@ -11,6 +11,7 @@
 
 import type { CallOptions, KeywordArguments, PythonHostBackend } from "../core/backend.ts";
 import { CallCounters } from "../core/call_counters.ts";
+import { showAs } from "../core/inspection.ts";
 import { ConnectionClosedError, PythonHostError } from "../core/errors.ts";
 import { type Logger, SILENT_LOGGER } from "../core/logger.ts";
 import { withDotnet } from "./dotnet.ts";
@@ -85,6 +86,13 @@ export class PythonHostPool implements AsyncDisposable {
   #crashes = 0;
   #recycled = 0;
   #closed: Promise<void> | undefined;
+
+  static {
+    showAs(this.prototype, "PythonHostPool", (pool) => ({
+      environment: pool.environment.name ?? pool.environment.path,
+      workers: pool.#workers.size,
+    }));
+  }
 
   private constructor(
     environment: HostEnvironment,

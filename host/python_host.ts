@@ -22,6 +22,7 @@ import type {
 } from "../core/backend.ts";
 import { CallCounters } from "../core/call_counters.ts";
 import { PythonHostError } from "../core/errors.ts";
+import { showAs } from "../core/inspection.ts";
 import type { PythonModuleHandle, PythonObjectHandle } from "../core/handles.ts";
 import { SILENT_LOGGER } from "../core/logger.ts";
 import type { PythonServer } from "../servers/mod.ts";
@@ -73,6 +74,14 @@ export class PythonHost implements PythonHostBackend {
   readonly #counters: CallCounters;
   readonly #functions: ExposedFunctions;
 
+  static {
+    showAs(this.prototype, "PythonHost", ({ transport, environment, server }) => ({
+      transport,
+      environment: environment.name ?? environment.path,
+      pid: server.pid,
+    }));
+  }
+
   private constructor(parts: HostParts) {
     this.environment = parts.environment;
     this.environments = parts.environments;
@@ -109,7 +118,15 @@ export class PythonHost implements PythonHostBackend {
     await servers.keep(environment);
     const { name, python } = environment;
     const supervisor = await Supervisor.start({
-      setup: { python, transport, options, counters, servers, environment: name },
+      setup: {
+        python,
+        transport,
+        options,
+        counters,
+        servers,
+        environment: name,
+        endHint: options.restart ? undefined : RESTART_HINT,
+      },
       restart: options.restart === true ? {} : options.restart || undefined,
       replacesUninterruptible: replaces,
       logger: options.logger ?? SILENT_LOGGER,
@@ -208,7 +225,7 @@ export class PythonHost implements PythonHostBackend {
   /** Releases a handle. */
   disposeHandle(handle: PythonObjectHandle, options?: CallOptions): Promise<void> {
     // That of a server which has ended is released already.
-    return handle.backend.disposeHandle(handle, options);
+    return (handle?.backend ?? this.backend).disposeHandle(handle, options);
   }
 
   /** Runs Python code and gives the value of its last expression. */
@@ -319,9 +336,14 @@ export class PythonHost implements PythonHostBackend {
   ): Promise<T> {
     const { live } = this.#supervisor;
     this.#functions.refuseCycle(live?.backend, options);
-    if (live?.backend === handle.backend) return call(live.backend, options);
-    const generation = this.#supervisor.generationOf(handle.backend);
+    // Callers without types pass values too, which the backend refuses.
+    const owner = handle?.backend;
+    if (live?.backend === owner) return call(live!.backend, options);
+    const generation = owner && this.#supervisor.generationOf(owner);
     if (generation?.isSuperseded) return Promise.reject(staleError(generation));
     return this.#on(options, call);
   }
 }
+
+const RESTART_HINT =
+  "Start a new host. With `restart: true` another server takes the place of one that ended; what it held is gone.";

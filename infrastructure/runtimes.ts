@@ -6,6 +6,7 @@
 
 import { join } from "@std/path";
 import { EnvironmentError, PythonNotFoundError, type RefusedCandidate } from "../core/errors.ts";
+import { showAs } from "../core/inspection.ts";
 import { Context, type ContextOptions } from "./context.ts";
 import { chooseDistribution, type Distribution, distributionsFor } from "./distributions.ts";
 import { namedDistributions } from "./download_list.ts";
@@ -52,6 +53,10 @@ export class RuntimeManager {
   readonly #finder: RuntimeFinder;
   readonly #installer: RuntimeInstaller;
   #triple: Promise<string> | undefined;
+
+  static {
+    showAs(this.prototype, "RuntimeManager", ({ context }) => ({ home: context.homeIfKnown }));
+  }
 
   /** Makes a manager; nothing is read or started until it is asked for something. */
   constructor(options: RuntimeManagerOptions = {}) {

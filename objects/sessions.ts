@@ -6,6 +6,7 @@
 
 import type { CallOptions, CloseOptions, KeywordArguments, PythonHostBackend } from "../core/backend.ts";
 import type { MimeBundle } from "../core/call_events.ts";
+import { showAs } from "../core/inspection.ts";
 import { ConnectionClosedError, PythonHostError } from "../core/errors.ts";
 import { BackendFacade } from "./facade.ts";
 
@@ -119,6 +120,10 @@ export class PythonSession extends BackendFacade {
   readonly #historyLimit: number;
   #interrupt = new AbortController();
   #closing: Promise<void> | null = null;
+
+  static {
+    showAs(this.prototype, "PythonSession", ({ id, transport }) => ({ id, transport }));
+  }
 
   /** Called by {@linkcode openSession}. */
   constructor(backend: PythonHostBackend, id: string, options: SessionOptions = {}) {

@@ -6,6 +6,7 @@
 
 import type { RunEntry } from "../core/endpoint.ts";
 import type { ExitFacts } from "../core/errors.ts";
+import { showAs } from "../core/inspection.ts";
 import type { Logger } from "../core/logger.ts";
 import type {
   CapturedOutput,
@@ -52,6 +53,11 @@ export class StartedServer implements PythonServer {
   readonly #parts: StartedServerParts;
   readonly #onUnload: () => void;
   #cleaned: Promise<void>;
+
+  static {
+    // Not the token, which is a property for who asks for it.
+    showAs(this.prototype, "PythonServer", ({ transport, endpoint, pid }) => ({ transport, endpoint, pid }));
+  }
 
   constructor(parts: StartedServerParts) {
     const { child, entry, ready } = parts;

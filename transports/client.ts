@@ -159,7 +159,7 @@ export abstract class PythonHostClient implements PythonHostBackend {
   /** Releases a handle; the call's options have no bearing, since a release is never left half done. */
   async disposeHandle(handle: PythonObjectHandle, options: CallOptions = NO_OPTIONS): Promise<void> {
     options.signal?.throwIfAborted();
-    if (handle.isValid) this.#handles.idOf(handle);
+    if (handle?.isValid !== false) this.#handles.idOf(handle);
     await handle.dispose();
   }
 

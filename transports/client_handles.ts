@@ -8,7 +8,7 @@
  */
 
 import type { PythonHostBackend } from "../core/backend.ts";
-import { StaleHandleError } from "../core/errors.ts";
+import { PythonHostError, StaleHandleError } from "../core/errors.ts";
 import { type HandleOwner, PythonModuleHandle, PythonObjectHandle } from "../core/handles.ts";
 import type { PendingCall } from "./pending_call.ts";
 
@@ -57,6 +57,8 @@ export class ClientHandles implements HandleOwner {
 
   /** The id of a handle that can be used with this client; else throws `StaleHandleError`. */
   idOf(handle: PythonObjectHandle): number {
+    // Callers without types pass what a call gave, and that may be a value.
+    if (handle === null || handle === undefined || !("backend" in Object(handle))) throw notAHandle(handle);
     if (handle.backend !== this.#host.backend) {
       throw new StaleHandleError(
         `Cannot use handle ${handle.id} of type "${handle.typeName}": it belongs to another backend`,
@@ -149,4 +151,19 @@ export class ClientHandles implements HandleOwner {
     }
     return unused;
   }
+}
+
+function notAHandle(value: unknown): PythonHostError {
+  const what = value === null || value === undefined
+    ? String(value)
+    : Object(value).constructor?.name ?? "object";
+  return new PythonHostError(
+    "argument",
+    `Cannot use this as a handle: it is a value of JavaScript (${what})`,
+    {
+      hint:
+        'What has an image in JavaScript is copied. To keep it in Python, evaluate with result: "handle", or use ' +
+        "hold() on a path of a proxy.",
+    },
+  );
 }

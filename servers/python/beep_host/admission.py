@@ -110,4 +110,5 @@ class RefusedTokens:
         if count in (1, 10, 100) or count % 1000 == 0:
             import sys
 
-            print(f"beep_host: refused {count} attempts without the right token", file=sys.__stderr__, flush=True)
+            attempts = "1 attempt" if count == 1 else f"{count} attempts"
+            print(f"beep_host: refused {attempts} without the right token", file=sys.__stderr__, flush=True)

@@ -1,0 +1,88 @@
+/**
+ * What a user sees who looks at a host or misuses it: a line without a token, and errors with the next step.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { inspect } from "node:util";
+import {
+  createHostApi,
+  openSession,
+  PythonHost,
+  PythonHostError,
+  PythonHostHttp,
+  type PythonHostOptions,
+  PythonHostPipe,
+  PythonHostRpc,
+  ServerExitedError,
+} from "../../mod.ts";
+
+Deno.test("a console shows a host and its parts in a line, and no secret", async () => {
+  await using host = await PythonHost.start();
+  await using session = await openSession(host, "mine");
+  await using api = createHostApi(host);
+  const handle = await host.createObject("collections", "Counter", ["aab"]);
+  const shown: Record<string, unknown> = {
+    'PythonHost { transport: "pipe", environment: "admin", pid: ': host,
+    'PythonServer { transport: "pipe", endpoint: "host-': host.server,
+    'PythonSession { id: "mine", transport: "pipe" }': session,
+    "HostApi {}": api,
+    "VenvManager { runtimes: RuntimeManager { home: ": host.environments,
+    'PythonObjectHandle { id: 1, typeName: "Counter" }': handle,
+    'PythonHostHttp { transport: "http" }': new PythonHostHttp("http://localhost:1", { token: "s3cret" }),
+    'PythonHostPipe { transport: "pipe" }': new PythonHostPipe("nobody", { token: "s3cret" }),
+    'PythonHostRpc { transport: "rpc" }': new PythonHostRpc("http://localhost:1", { token: "s3cret" }),
+  };
+  for (const [start, value] of Object.entries(shown)) {
+    for (const text of [Deno.inspect(value), inspect(value).replaceAll("'", '"')]) {
+      const line = text.replace(/\s+/g, " ");
+      assert(line.startsWith(start), line);
+      for (const secret of ["s3cret", host.server.token, api.token]) assert(!line.includes(secret), line);
+    }
+  }
+  // Whatever else it is printed within.
+  assert(
+    !Deno.inspect({ deep: [{ host, api, server: host.server }] }, { depth: 9 }).includes(host.server.token),
+  );
+});
+
+Deno.test("a value where a handle is wanted is refused with the way to keep it in Python", async () => {
+  await using host = await PythonHost.start();
+  const untyped = host as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
+  const calls: (() => Promise<unknown>)[] = [
+    () => untyped.callMethod!([1, 2], "append", [3]),
+    () => untyped.getAttribute!({ a: 1 }, "a"),
+    () => untyped.setAttribute!(5, "x", 1),
+    () => untyped.callMethod!(undefined, "x"),
+    () => untyped.callMethod!("abc", "upper"),
+    () => untyped.toFloatArray!([1, 2]),
+    () => untyped.disposeHandle!(5),
+    () => untyped.createObject!(5, "x"),
+    () => untyped.createObject!(null, "x"),
+  ];
+  for (const call of calls) {
+    const failure = await assertRejects(call, PythonHostError, "it is a value of JavaScript", String(call));
+    assertEquals(failure.code, "argument");
+    assert(failure.hint!.includes('result: "handle"'));
+  }
+});
+
+Deno.test("who lost a server is told how to have another take its place", async () => {
+  await using host = await PythonHost.start();
+  const failure = await assertRejects(() => host.evaluate("import os\nos._exit(3)"), ServerExitedError);
+  assert(failure.hint!.includes("restart: true"));
+  const again = await assertRejects(() => host.evaluate("1"), ServerExitedError);
+  assert(again.hint!.includes("restart: true"));
+});
+
+Deno.test("a transport that cannot connect is refused before anything is begun", async () => {
+  for (const transport of [{}, null, { name: "mine" }, { name: "mine", connect: 5 }, { connect() {} }]) {
+    const failure = await assertRejects(
+      () => PythonHost.start({ transport } as unknown as PythonHostOptions),
+      PythonHostError,
+      "Cannot use the transport that was given",
+    );
+    assertEquals(failure.code, "argument");
+  }
+});
