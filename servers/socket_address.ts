@@ -57,19 +57,34 @@ export async function claimPath(
   path: string,
   logger: Logger,
 ): Promise<SocketClaim> {
-  const lock = await Deno.open(joinPath(runDirectory, `pipe-${pipeEntryKey(endpoint)}.lock`), {
-    create: true,
-    write: true,
-    mode: 0o600,
-  });
+  const lockPath = joinPath(runDirectory, `pipe-${pipeEntryKey(endpoint)}.lock`);
+  for (let attempt = 1;; attempt++) {
+    const file = await Deno.open(lockPath, { create: true, write: true, mode: 0o600 });
+    try {
+      await takeLock(file, endpoint, logger);
+      // Its last holder may have removed it between our opening and our locking: then somebody else can lock another.
+      if (await isStillAt(file, lockPath) || attempt === LOCK_ATTEMPTS) {
+        await removeStaleSocket(path, endpoint, runDirectory);
+        return claimOf(endpoint, path, { file, path: lockPath });
+      }
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+    file.close();
+  }
+}
+
+const LOCK_ATTEMPTS = 10;
+
+async function isStillAt(file: Deno.FsFile, path: string): Promise<boolean> {
   try {
-    await takeLock(lock, endpoint, logger);
-    await removeStaleSocket(path, endpoint, runDirectory);
+    const [mine, there] = await Promise.all([file.stat(), Deno.stat(path)]);
+    return mine.ino === there.ino && mine.dev === there.dev;
   } catch (error) {
-    lock.close();
+    if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
-  return claimOf(endpoint, path, lock);
 }
 
 /** A socket in a directory that others can enter could be taken from there and replaced: that is refused. */
@@ -94,19 +109,29 @@ async function checkOwnDirectory(path: string, runDirectory: string): Promise<vo
   if (info.uid !== (await Deno.stat(runDirectory)).uid) throw refusal("belongs to another user");
 }
 
-function claimOf(endpoint: string, path: string, lock?: Deno.FsFile): SocketClaim {
+interface ClaimLock {
+  readonly file: Deno.FsFile;
+  readonly path: string;
+}
+
+function claimOf(endpoint: string, path: string, lock?: ClaimLock): SocketClaim {
   return {
     endpoint,
     path,
     async [Symbol.asyncDispose](): Promise<void> {
       await removeSocket(path);
-      lock?.close();
+      if (lock === undefined) return;
+      // While it is held, so that nobody can have taken it.
+      await removeIfThere(lock.path);
+      lock.file.close();
     },
     removeNow(): void {
-      try {
-        if (!isWindowsPipe(path)) Deno.removeSync(path);
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      for (const file of [path, ...(lock === undefined ? [] : [lock.path])]) {
+        try {
+          if (!isWindowsPipe(file)) Deno.removeSync(file);
+        } catch (error) {
+          if (!(error instanceof Deno.errors.NotFound)) throw error;
+        }
       }
     },
   };
@@ -187,7 +212,10 @@ async function isListening(path: string): Promise<boolean> {
 }
 
 async function removeSocket(path: string): Promise<void> {
-  if (isWindowsPipe(path)) return;
+  if (!isWindowsPipe(path)) await removeIfThere(path);
+}
+
+async function removeIfThere(path: string): Promise<void> {
   try {
     await Deno.remove(path);
   } catch (error) {

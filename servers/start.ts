@@ -15,6 +15,7 @@ import { childEnvironment } from "./child_environment.ts";
 import { withDotnetSocket } from "./dotnet_socket.ts";
 import { ensurePrivateDirectory, hostRunDirectory, joinPath, sourcesDirectory } from "./directories.ts";
 import type { PythonServer, ServerOptions, ServerTransport } from "./options.ts";
+import { removeLeftovers } from "./leftovers.ts";
 import { requireNamed, requirePermissions } from "./permissions.ts";
 import { becomeReady } from "./readiness.ts";
 import { removeDeadEntries, writeRunEntry } from "./run_entries.ts";
@@ -104,8 +105,12 @@ export async function launch(options: ServerOptions, context: LaunchContext): Pr
     logger,
   });
   undo.defer(() => child.kill());
-  const tidied = removeDeadEntries(runDirectory, logger); // in the time that Python takes anyway
-  undo.defer(() => tidied);
+  // In the time that Python takes anyway.
+  const tidied = Promise.all([
+    removeDeadEntries(runDirectory, logger),
+    removeLeftovers(runDirectory, logger),
+  ]);
+  undo.defer(async () => void await tidied);
   const ready = await becomeReady(child, options, describe(options, transport));
   await tidied;
   signal?.throwIfAborted();
