@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "9281ba564669734cc0bd1d1f53484b06d50b2031a3068ccdc764c25f11d8ec44";
+export const PYTHON_SOURCES_HASH: string = "d12b0016e81e1be9218b75cfb62aa075730f44569060bd0f462853941106f3bf";

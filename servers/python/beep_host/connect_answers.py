@@ -5,39 +5,104 @@ from __future__ import annotations
 from _thread import allocate_lock, start_new_thread
 
 from beep_host.connect_codec import Codec, envelope, error, http_status, last_envelope
-from beep_host.http_exchange import Exchange
+from beep_host.http_exchange import SENT_AT_ONCE_BYTES, Exchange
 from beep_host.replies import dumps
 from beep_host.rpc_status import Status, status
 
 JSON_TYPE = b"application/json"
 
 
-class UnaryAnswer(Exchange):
-    """The one response of a unary procedure. `http_status` and `content_type` are set when it is there."""
+class UnaryAnswer:
+    """The one response of a unary procedure: sent by the thread that has it, until `take_over` is called.
 
-    __slots__ = ("_claim", "_codec", "_response", "content_type", "http_status")
+    An `Exchange` with one reply would do the same; as most calls are small and end at once, the least of it is here.
+    """
 
-    def __init__(self, codec: Codec, response: str, sender: object) -> None:
-        super().__init__(1, 0, sender)
-        self._codec = codec
-        self._response = response
-        self._claim = allocate_lock()
-        self.http_status = 200
+    __slots__ = ("_exchange", "_is_ended", "_kept", "_lock", "_response", "_send", "codec", "content_type", "http_status", "is_sent")
+
+    def __init__(self, codec: Codec, response: str, send: object) -> None:
+        """`send(buffers)` sends; `http_status` and `content_type` are what they are to be sent with."""
+        self.codec = codec
         self.content_type = codec.unary_type
+        self.http_status = 200
+        self.is_sent = False
+        self._response = response
+        self._send = send
+        self._is_ended = False
+        self._kept: list | None = None  # for a thread that is about to send it
+        self._exchange: Exchange | None = None  # since it was taken over
+        self._lock = allocate_lock()
 
     def finish(self, message: dict) -> None:
         """The response. The first to tell the end is heard: the call itself, or its deadline."""
-        buffers = self._codec.encode_buffers(self._response, message)
-        if self._claim.acquire(False):
-            self._add(buffers, 1)
+        self._end(self.codec.encode_buffers(self._response, message), 200, self.content_type)
 
     def fail(self, failure: Status) -> None:
         """The error."""
-        text = dumps(error(failure))
-        if self._claim.acquire(False):
-            self.http_status = http_status(failure)
-            self.content_type = JSON_TYPE
-            self._add([text], 1)
+        self._end([dumps(error(failure))], http_status(failure), JSON_TYPE)
+
+    def _end(self, buffers: list, status: int, content_type: bytes) -> None:
+        with self._lock:
+            if self._is_ended:
+                return
+            self._is_ended = True
+            self.http_status = status
+            self.content_type = content_type
+            if self._exchange is not None:
+                self._exchange.take_in(buffers)
+            elif sum([len(buffer) for buffer in buffers]) <= SENT_AT_ONCE_BYTES:
+                self._send_now(buffers)
+            else:
+                self._kept = buffers
+                start_new_thread(self._send_kept, ())
+
+    def _send_now(self, buffers: list) -> None:
+        self.is_sent = True
+        # Let go of, since it knows this answer: a circle per call is work for the collector.
+        send, self._send = self._send, None
+        try:
+            send(buffers)
+        except OSError:
+            pass  # the peer is gone, which the connection's thread finds out by its read
+
+    def _send_kept(self) -> None:
+        with self._lock:
+            if not self.is_sent and self._exchange is None:
+                self._send_now(self._kept)
+
+    # -- the connection's thread
+
+    def take_over(self) -> tuple[bool, bool]:
+        """See `Exchange.take_over`."""
+        with self._lock:
+            if not self.is_sent and self._exchange is None:
+                self._exchange = Exchange(1, 0)
+                self._send = None
+                if self._kept is not None:
+                    self._exchange.take_in(self._kept)
+            return self.is_sent, False
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the response is there."""
+        return self._is_ended
+
+    def notify(self, notify: object) -> bool:
+        """See `Exchange.notify`."""
+        return self._exchange.notify(notify)
+
+    def wait(self, seconds: float) -> bool:
+        """See `Exchange.wait`."""
+        return self._exchange.wait(seconds)
+
+    def take(self) -> list:
+        """The response, once there is one."""
+        return self._exchange.take()[0]
+
+    def abandon(self) -> None:
+        """See `Exchange.abandon`."""
+        if self._exchange is not None:
+            self._exchange.abandon()
 
 
 class StreamAnswer(Exchange):

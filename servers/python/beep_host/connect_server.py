@@ -25,6 +25,7 @@ from beep_host.http_policy import HttpPolicy, JSON_TYPE, media_type, method_not_
 from beep_host.http_server import HttpServer
 from beep_host.peer_watch import PeerGone
 from beep_host.protocol import SESSION_HEADER
+from beep_host.read_ahead import LentReading, UnderWay, can_lend
 from beep_host.replies import dumps
 from beep_host.rpc_dialect import DIALECT_PREFIX, answer_dialect, is_dialect_method
 from beep_host.rpc_schema import METHODS
@@ -33,6 +34,8 @@ from beep_host.rpc_status import status_of
 _SESSION_FIELD = SESSION_HEADER.encode()
 # What the protocol allows: ten digits.
 _MAX_TIMEOUT_DIGITS = 10
+# A response that is sent in one piece without a second look.
+_SMALL_BYTES = 16 * 1024
 # Refused before there is an answer, yet in the form that a streaming client reads.
 _STATUSES_IN_STREAM = frozenset((400, 408, 413))
 
@@ -86,6 +89,7 @@ class ConnectConnection(HttpConnection):
     def __init__(self, sock: object, server: object) -> None:
         super().__init__(sock, server)
         self._current: RequestHead | None = None
+        self._reading: LentReading | None = None
 
     def _read_head(self) -> RequestHead:
         self._current = None
@@ -100,23 +104,51 @@ class ConnectConnection(HttpConnection):
         if METHODS[method][2]:
             self._answer_stream(head, method, body)
         else:
-            self._answer_unary(head, method, body)
+            self._answer_unary(head, body)
 
-    def _answer_unary(self, head: RequestHead, method: str, body: bytes | bytearray) -> None:
-        request_name, response_name, _ = METHODS[method]
-        codec = UNARY_CODECS[media_type(head)]
-
-        def send(buffers: list, is_first: bool, is_last: bool) -> None:
-            self._send_unary(head, answer, buffers)
-
-        answer = UnaryAnswer(codec, response_name, send)
+    def _answer_unary(self, head: RequestHead, body: bytes | bytearray) -> None:
         self._set_timed(False)
+        reading = self._reading
+        if reading is None:  # made here, since TLS puts another socket in the place of the first
+            reading = self._reading = LentReading(self._socket, self._parser, self._start_unary)
+        has_deadline = b"connect-timeout-ms" in head.headers
+        if reading.is_worthwhile and not has_deadline and head.keeps_alive and can_lend(self._socket):
+            under_way = reading.lend(head, body)
+            if under_way is not None:
+                with _cancelling(under_way.answer, under_way.stop):
+                    self._send_taken(head, under_way.answer, False)
+            return
+        under_way = self._start_unary(head, body)
+        if under_way.cancel is not None:
+            self._serve(head, under_way.answer, under_way.cancel)
+
+    def _start_unary(self, head: RequestHead, body: bytes | bytearray) -> UnderWay:
+        """Starts a unary procedure, on whatever thread has read it."""
+        route = head.route
+        if route is None:
+            method = method_of(head.path)
+            session = head.headers.get(_SESSION_FIELD)
+            name = None if session is None else session.decode("latin-1")
+            route = head.route = (method, *METHODS[method][:2], UNARY_CODECS[media_type(head)], name)
+        method, request_name, response_name, codec, session = route
+
+        def send(buffers: list) -> None:
+            try:
+                self._send_unary(head, answer, buffers)
+            finally:
+                reading.answered()
+
+        reading = self._reading
+        answer = UnaryAnswer(codec, response_name, send)
+        under_way = UnderWay(answer)
+        reading.started(under_way)
         try:
             request = codec.decode(request_name, body)
         except HostError as failure:
             answer.fail(status_of(failure))
-            return
-        self._serve(head, method, request, answer)
+        else:
+            under_way.may_be_stopped(rpc_service.start(self._server.server, method, request, session, answer))
+        return under_way
 
     def _answer_stream(self, head: RequestHead, method: str, body: bytes | bytearray) -> None:
         request_name, response_name, _ = METHODS[method]
@@ -139,27 +171,22 @@ class ConnectConnection(HttpConnection):
         if is_session:
             self._hold_session(request, answer)
         else:
-            self._serve(head, method, request, answer)
+            session = head.headers.get(_SESSION_FIELD)
+            name = None if session is None else session.decode("latin-1")
+            cancel = rpc_service.start(self._server.server, method, request, name, answer)
+            self._serve(head, answer, cancel)
 
-    def _serve(self, head: RequestHead, method: str, request: dict, answer: object) -> None:
-        """Starts a procedure and stays until its answer has been sent, or the client has gone: that cancels it."""
-        session = head.headers.get(_SESSION_FIELD)
-        name = None if session is None else session.decode("latin-1")
-        cancel = rpc_service.start(self._server.server, method, request, name, answer)
+    def _serve(self, head: RequestHead, answer: object, cancel: object) -> None:
+        """Stays until the answer of a procedure has been sent, or the client has gone: that cancels it."""
         timeout = int(head.headers.get(b"connect-timeout-ms", b"0"))
         deadline = Deadline(timeout, answer, cancel) if b"connect-timeout-ms" in head.headers else None
         try:
-            if not answer.is_sent:
-                self._read_ahead()
-            is_sent, is_started = answer.take_over()
-            if not is_sent:
-                self._send_taken(head, answer, is_started)
-        except (PeerGone, OSError):
-            answer.take_over()
-            answer.abandon()
-            if not answer.is_done:
-                cancel()
-            raise
+            with _cancelling(answer, cancel):
+                if not answer.is_sent:
+                    self._read_ahead()
+                is_sent, is_started = answer.take_over()
+                if not is_sent:
+                    self._send_taken(head, answer, is_started)
         finally:
             if deadline is not None:
                 deadline.done()
@@ -172,10 +199,14 @@ class ConnectConnection(HttpConnection):
         if not answer.is_done:
             self._feed_ahead(self._watch.wait(answer))
             answer.wait(-1)
-        self._send_unary(head, answer, answer.take()[0])
+        self._send_unary(head, answer, answer.take())
 
     def _send_unary(self, head: RequestHead, answer: UnaryAnswer, buffers: list) -> None:
         size = sum([len(buffer) for buffer in buffers])
+        if size < _SMALL_BYTES and answer.http_status == 200 and head.is_routine:
+            # What `_head` would say, without asking.
+            self._socket.sendall(b"".join([answer.codec.ok_head, b"%d\r\n\r\n" % size, *buffers]))
+            return
         fields = b"Content-Type: %b\r\nContent-Length: %d\r\n" % (answer.content_type, size)
         self._send(self._head(head, answer.http_status, fields), *buffers)
 
@@ -213,6 +244,27 @@ class ConnectConnection(HttpConnection):
         # What HTTP has a status of its own for keeps it; the code in the body is what clients of Connect read.
         is_known = refusal.status not in (400, 413) or status.code == "resource_exhausted"
         return refusal.status if is_known else http_status(status), dumps(error(status))
+
+
+class _cancelling:
+    """Cancels a procedure whose client goes before it has been answered."""
+
+    __slots__ = ("_answer", "_cancel")
+
+    def __init__(self, answer: object, cancel: object) -> None:
+        self._answer = answer
+        self._cancel = cancel
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type | None, error: BaseException | None, traceback: object) -> None:
+        if kind is None or not issubclass(kind, (PeerGone, OSError)):
+            return
+        self._answer.take_over()
+        self._answer.abandon()
+        if not self._answer.is_done:
+            self._cancel()
 
 
 class ConnectServer(HttpServer):

@@ -16,7 +16,7 @@ from _thread import allocate_lock, get_ident, start_new_thread
 from beep_host.frames import encode_buffers, encode_frame
 
 # What a fresh send buffer takes without making the sender wait. More is sent by a thread of its own.
-_SENT_AT_ONCE_BYTES = 64 * 1024
+SENT_AT_ONCE_BYTES = 64 * 1024
 
 
 class Exchange:
@@ -89,6 +89,10 @@ class Exchange:
         if held is not None:
             held.acquire()
 
+    def take_in(self, buffers: list) -> None:
+        """Takes the one reply of a call as it is to be sent."""
+        self._add(buffers, 1)
+
     def _add(self, buffers: list, replies: int, *, waits: bool = True) -> object | None:
         size = sum([len(buffer) for buffer in buffers])
         held = None
@@ -107,7 +111,7 @@ class Exchange:
                     held.acquire()
                     self._blocked.append(held)
             if self._sender is not None and (self._left <= 0 or not replies):
-                if self._sent_bytes + self._buffered <= _SENT_AT_ONCE_BYTES:
+                if self._sent_bytes + self._buffered <= SENT_AT_ONCE_BYTES:
                     self._send_directly()
                     return None
                 if self._left <= 0:

@@ -195,7 +195,7 @@ def _writer(name: str) -> dict:
 
 def _write(name: str, message: dict, pieces: list) -> int:
     """Adds the pieces of a message and gives their size. The caller puts the length before them."""
-    writer = _writer(name)
+    writer = _writers.get(name) or _writer(name)
     size = 0
     for field, value in message.items():
         _number, kind, label, key = writer[field]

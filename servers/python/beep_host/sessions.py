@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import sys
 from _thread import allocate_lock
 from contextvars import Context
@@ -11,6 +12,7 @@ from beep_host.callbacks import HostFunction
 from beep_host.errors import CallCancelled, StaleHandle
 from beep_host.execution import Call, ThreadState, run_call
 from beep_host.objects import HandleTable
+from beep_host.read_ahead import Reader
 
 _next_session = count(1).__next__
 _ModuleType = type(sys)
@@ -34,11 +36,12 @@ class Session:
         self.module_name = f"beep_session_{_next_session()}"
         self.module = _ModuleType(self.module_name)
         self.namespace = self.module.__dict__
-        self.namespace["__builtins__"] = __builtins__
+        self.namespace["__builtins__"] = builtins.__dict__
         # A real module, so that pickle, dataclasses and inspect find what code defines.
         sys.modules[self.module_name] = self.module
         self.is_closed = False
         self._queue = None
+        self._reader: Reader | None = None
         self._lock = allocate_lock()
 
     # What `values.decode` asks for.
@@ -79,6 +82,8 @@ class Session:
                 if self._queue is None:
                     self._start()
                 self._queue.put(call)
+                if self._reader is not None:
+                    self._reader.ring()
         if stale:
             call.fail(StaleHandle("Cannot run call: its session is closed"))
 
@@ -93,15 +98,23 @@ class Session:
         waiter = QueueWaiter(queue, state)
         self.thread_ident = state.ident
         self.waiter = waiter
-        while True:
-            call = waiter.deferred.pop(0) if waiter.deferred else queue.get()
-            if call is None:
-                return
-            if call is _WAKE:
-                continue
-            run_call(call, state)
-            # The loop's own variable must not keep the call's arguments alive until the next one.
-            call = None
+        reader = self._reader = Reader(queue, state)
+        try:
+            while True:
+                if waiter.deferred:
+                    reader.let_go()
+                    call = waiter.deferred.pop(0)
+                else:
+                    call = reader.next()
+                if call is None:
+                    return
+                if call is _WAKE:
+                    continue
+                run_call(call, state)
+                # The loop's own variable must not keep the call's arguments alive until the next one.
+                call = None
+        finally:
+            reader.close()
 
     def close(self) -> None:
         """Ends the session: queued calls fail, handles and names go, the thread is given back."""
@@ -112,6 +125,8 @@ class Session:
             queue = self._queue
         if queue is not None:
             queue.put(None)
+            if self._reader is not None:
+                self._reader.ring()
 
     def ended(self) -> None:
         """Called on the session's thread when it has nothing more to run (and by the client when it never had one)."""

@@ -108,6 +108,7 @@ class HttpTestCase(unittest.TestCase):
 
     bootstrap: dict = {}
     limits: dict = {}
+    server_type: type = HttpServer
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -115,7 +116,7 @@ class HttpTestCase(unittest.TestCase):
         # The main thread runs the tests: sessions get threads of their own.
         cls.server.main_thread.claim(lambda state: None, SimpleNamespace(is_closed=False))
         limits = {"max_body_bytes": cls.server.limits.max_frame_bytes, **cls.limits}
-        cls.http = HttpServer(cls.server, limits=HttpLimits(**limits))
+        cls.http = cls.server_type(cls.server, limits=HttpLimits(**limits))
         cls.http.start()
         cls.real_stdout = sys.stdout
         sys.stdout = CallStream("stdout", sys.stdout)

@@ -1,0 +1,165 @@
+"""Requests that the thread of their session reads itself, and all that makes it give the connection back."""
+
+from __future__ import annotations
+
+import json
+import threading
+import unittest
+
+from beep_host.connect_server import ConnectServer
+from tests.http_support import Connection, HttpTestCase, run_together
+
+JSON = "Content-Type: application/json"
+EVALUATE = "/beep.python.v1.PythonService/Evaluate"
+
+
+class ReadAhead(HttpTestCase):
+    server_type = ConnectServer
+
+    def setUp(self) -> None:
+        self.server.default_client.session.namespace.clear()
+
+    def request(self, code: str, *fields: str, path: str = EVALUATE) -> bytes:
+        # One length, so one head for all: only what was seen before is read ahead.
+        return self.request_bytes(path, json.dumps({"code": code}).encode().ljust(200), JSON, *fields)
+
+    def evaluate(self, connection: Connection, code: str, *fields: str) -> object:
+        connection.send(self.request(code, *fields))
+        return self.value(connection)
+
+    def value(self, connection: Connection) -> object:
+        return connection.read_response().json()["value"]
+
+    def lent(self) -> Connection:
+        """A connection that the session's thread reads."""
+        connection = self.connect()
+        for _ in range(3):
+            self.evaluate(connection, "1")
+        self.assertTrue(any(self.readings(lambda reading: reading.is_worthwhile)))
+        return connection
+
+    def readings(self, look: object) -> list:
+        return [look(one._reading) for one in self.http._connections if one._reading is not None]
+
+    def test_many_in_a_row_run_on_one_thread(self) -> None:
+        with self.connect() as connection:
+            code = "import threading; str(threading.get_ident())"
+            self.assertEqual(len({self.evaluate(connection, code)["text"] for _ in range(50)}), 1)
+
+    def test_requests_that_come_together_are_answered_in_order(self) -> None:
+        with self.lent() as connection:
+            connection.send(b"".join([self.request(str(number)) for number in range(100)]))
+            for number in range(100):
+                self.assertEqual(self.value(connection), {"integer": str(number)})
+
+    def test_a_request_in_pieces(self) -> None:
+        data = self.request("5")
+        for cut in (1, 30, data.index(b"\r\n\r\n") + 2, data.index(b"\r\n\r\n") + 4, len(data) - 1):
+            with self.subTest(cut=cut), self.lent() as connection:
+                connection.send(data[:cut])
+                with self.connect() as beside:  # the session's thread does not wait for the rest
+                    self.assertEqual(self.evaluate(beside, "6"), {"integer": "6"})
+                connection.send(data[cut:])
+                self.assertEqual(self.value(connection), {"integer": "5"})
+
+    def test_other_requests_in_between(self) -> None:
+        with self.lent() as connection:
+            connection.send(self.request_bytes("/health", b"", method="GET"))
+            self.assertEqual(connection.read_response().json(), {"status": "ok"})
+            connection.send(self.request("7", "X-New: yes"))
+            self.assertEqual(self.value(connection), {"integer": "7"})
+            connection.send(self.request_bytes(EVALUATE, b"{", JSON))
+            self.assertEqual(connection.read_response().json()["code"], "invalid_argument")
+            connection.send(self.request("8"))
+            self.assertEqual(self.value(connection), {"integer": "8"})
+
+    def test_what_is_refused_is_refused_as_ever(self) -> None:
+        for data, status in (
+            (b"GET / HTTP/1.1\nHost: x\n\n", 400),
+            (self.request_bytes("/no", b"", JSON), 404),
+            (self.request_bytes(EVALUATE, b"{}", JSON, token="0" * 64), 401),
+            (self.request_bytes(EVALUATE, b"{}", JSON, "Host: other"), 400),
+            (self.request("1").replace(b"localhost", b"elsewhere"), 421),
+        ):
+            with self.subTest(status=status), self.lent() as connection:
+                connection.send(data)
+                self.assertEqual(connection.read_response().status, status)
+                self.assertTrue(connection.is_closed_by_server())
+
+    def test_connections_that_take_turns(self) -> None:
+        def ask(number: int) -> None:
+            with self.connect() as connection:
+                for at in range(200):
+                    value = self.evaluate(connection, f"{number} * 1000 + {at}")
+                    self.assertEqual(value, {"integer": str(number * 1000 + at)})
+
+        run_together(4, ask)
+
+    def test_a_call_that_takes_long_is_cancelled_when_its_client_goes(self) -> None:
+        session = self.server.default_client.session
+        session.namespace["ended"] = threading.Event()
+        connection = self.lent()
+        code = "import time\ntry:\n  while True: time.sleep(0.001)\nfinally: ended.set()"
+        connection.send(self.request(code))
+        self.wait_until(lambda: self.server.default_client.running, "the call runs")
+        connection.close()
+        self.assertTrue(session.namespace["ended"].wait(5))
+        with self.connect() as beside:
+            self.assertEqual(self.evaluate(beside, "1"), {"integer": "1"})
+
+    def test_a_slow_call_does_not_keep_others_from_its_connections_thread(self) -> None:
+        with self.lent() as connection:
+            self.assertEqual(self.evaluate(connection, "import time; time.sleep(0.05); 3"), {"integer": "3"})
+            self.assertEqual(self.readings(lambda reading: reading.is_worthwhile), [False])
+            self.assertEqual(self.evaluate(connection, "4"), {"integer": "4"})
+
+    def test_answers_larger_than_what_is_sent_at_once(self) -> None:
+        with self.lent() as connection:
+            for _ in range(3):
+                self.assertEqual(len(self.evaluate(connection, "'x' * 1_000_000")["text"]), 1_000_000)
+
+    def test_errors(self) -> None:
+        with self.lent() as connection:
+            for _ in range(3):
+                connection.send(self.request("1 / 0"))
+                self.assertEqual(connection.read_response().json()["code"], "unknown")
+            self.assertEqual(self.evaluate(connection, "4"), {"integer": "4"})
+
+    def test_coroutines_and_the_pool_answer_from_elsewhere(self) -> None:
+        with self.lent() as connection:
+            for code in ("import asyncio; await asyncio.sleep(0, 2)", "2"):
+                self.assertEqual(self.evaluate(connection, code), {"integer": "2"})
+            body = json.dumps({"code": "2", "options": {"concurrent": True}}).encode().ljust(200)
+            for _ in range(3):
+                connection.send(self.request_bytes(EVALUATE, body, JSON))
+                self.assertEqual(self.value(connection), {"integer": "2"})
+
+    def test_a_call_beside_one_whose_connection_is_read(self) -> None:
+        """It rings: nobody waits for the patience of the reader."""
+        with self.lent() as first, self.lent() as second:
+            for number in range(50):
+                connection = (first, second)[number % 2]
+                self.assertEqual(self.evaluate(connection, str(number)), {"integer": str(number)})
+
+    def test_connections_end_with_their_clients(self) -> None:
+        for _ in range(20):
+            self.lent().close()
+        self.wait_until(lambda: not self.http._connections, "all connections are forgotten")
+
+
+class Closing(HttpTestCase):
+    server_type = ConnectServer
+
+    def test_the_end_of_the_server_ends_connections_that_are_read(self) -> None:
+        connection = self.connect()
+        body = b'{"code":"1"}'
+        for _ in range(3):
+            self.ask(connection, EVALUATE, body, JSON)
+        self.http.close()
+        self.server.default_client.close()
+        self.assertTrue(connection.is_closed_by_server())
+        self.wait_until(lambda: not self.http._connections, "the thread has left")
+
+
+if __name__ == "__main__":
+    unittest.main()
