@@ -9,6 +9,9 @@ const encoder = new TextEncoder();
 const MIB = 1024 * 1024;
 const hasProc = Deno.build.os === "linux";
 
+/** Where a server runs code. */
+const PATHS = { http: "/api/eval", rpc: "/beep.python.v1.PythonService/Evaluate" } as const;
+
 /** The memory that a process has in use, in bytes. */
 async function memoryOf(pid: number): Promise<number> {
   const status = await Deno.readTextFile(`/proc/${pid}/status`);
@@ -52,7 +55,7 @@ function slowStart(server: PythonServer, number: number): Uint8Array {
   );
 }
 
-for (const transport of ["pipe", "http"] as const satisfies readonly ServerTransport[]) {
+for (const transport of ["pipe", "http", "rpc"] as const satisfies readonly ServerTransport[]) {
   Deno.test(`81: 200 slow connections over ${transport} beside a healthy client`, async () => {
     await using server = await start({ transport });
     const slow: Deno.Conn[] = [];
@@ -119,7 +122,9 @@ for (const transport of ["pipe", "http"] as const satisfies readonly ServerTrans
           await writeAll(
             connection,
             encoder.encode(
-              `POST /api/eval HTTP/1.1\r\nHost: ${hostname}:${port}\r\nAuthorization: Bearer ${server.token}\r\n` +
+              `POST ${
+                PATHS[transport]
+              } HTTP/1.1\r\nHost: ${hostname}:${port}\r\nAuthorization: Bearer ${server.token}\r\n` +
                 `Content-Type: application/json\r\n${fields}\r\n\r\n${body}`,
             ),
           );
@@ -220,6 +225,49 @@ Deno.test({
     assertEquals(await healthy.evaluate("6 * 7"), 42);
   } finally {
     connection.close();
+  }
+});
+
+Deno.test({
+  name: "84: a client over RPC that never reads its answers costs a bounded amount",
+  ignore: !hasProc,
+}, async () => {
+  await using server = await start({
+    transport: "rpc",
+    limits: { maxBufferedBytes: 8 * MIB, bodyStallMs: 60_000 },
+  });
+  await using healthy = connect(server);
+  await healthy.initialize();
+  const { hostname, port } = new URL(server.address);
+  // Answers and output of one Run, and as many answers of calls of their own.
+  const code = "print('x' * 1048576)\n'x' * 1048576";
+  const operations = Array.from({ length: 200 }, () => ({ evaluate: { code, options: { stdout: true } } }));
+  const run = JSON.stringify({ operations });
+  const envelope = new Uint8Array(5 + run.length);
+  new DataView(envelope.buffer).setUint32(1, run.length);
+  envelope.set(encoder.encode(run), 5);
+  const evaluate = encoder.encode(JSON.stringify({ code: "'x' * 1048576" }));
+  const requests = [
+    { path: "/beep.python.v1.PythonService/Run", type: "application/connect+json", body: envelope },
+    ...Array.from({ length: 20 }, () => ({ path: PATHS.rpc, type: "application/json", body: evaluate })),
+  ];
+  const connections: Deno.Conn[] = [];
+  try {
+    const before = await settledMemoryOf(server.pid);
+    for (const { path, type, body } of requests) {
+      const connection = await Deno.connect({ hostname, port: Number(port) });
+      connections.push(connection);
+      const head =
+        `POST ${path} HTTP/1.1\r\nHost: ${hostname}:${port}\r\nAuthorization: Bearer ${server.token}\r\n` +
+        `Content-Type: ${type}\r\nContent-Length: ${body.byteLength}\r\n\r\n`;
+      await writeAll(connection, encoder.encode(head));
+      await writeAll(connection, body);
+    }
+    const grown = await settledMemoryOf(server.pid) - before;
+    assert(grown < 120 * MIB, `420 answers of 1 MiB that nobody reads cost ${Math.round(grown / MIB)} MiB`);
+    assertEquals(await healthy.evaluate("6 * 7"), 42);
+  } finally {
+    connections.forEach(closeQuietly);
   }
 });
 
