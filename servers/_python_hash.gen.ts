@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "d12b0016e81e1be9218b75cfb62aa075730f44569060bd0f462853941106f3bf";
+export const PYTHON_SOURCES_HASH: string = "efc4016dbfb802673559fd5a6214635a6095d20d0fdfd6dc3a46c0672611f77c";

@@ -30,6 +30,17 @@ class ControlLane:
         if opened is not None:
             opened.release()
 
+    def is_decided(self, seconds: float) -> bool:
+        """Whether the lane is open, or known never to be, waited for so long."""
+        opened = self._opened
+        if opened is None:
+            return True
+        if not opened.acquire(timeout=seconds):
+            return False
+        # For the next who waits.
+        opened.release()
+        return True
+
     def reply(self) -> object | None:
         """The lane's reply, waited for when it is expected; None when the client has no such lane."""
         opened = self._opened

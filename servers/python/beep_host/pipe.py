@@ -22,6 +22,7 @@ from beep_host.nesting import nesting
 from beep_host.pipe_opening import open_connection
 from beep_host.replies import FrameReply, dumps
 from beep_host.sessions import is_nested
+from beep_host.threads import ServerThread
 
 # A connect beyond it fails at once on a Unix socket; the system lowers it to what it allows.
 _BACKLOG = 4096
@@ -29,6 +30,8 @@ _BACKLOG = 4096
 # connection that ended before it was accepted (ECONNABORTED).
 _SHORTAGES = (23, 24, 12, 105, 55, 103, 53)
 _SHORTAGE_S = 0.05
+# How often the end of a client is looked for while its control lane is not open, which takes it a moment.
+_HALF_OPEN_S = 0.25
 
 
 def listen(path: str) -> object:
@@ -64,8 +67,6 @@ def start(server: object, path: str) -> None:
 
 def serve(server: object, listener: object) -> None:
     """Accepts connections until the listener is closed; each gets a thread of its own."""
-    import threading
-
     while not server.is_closing:
         try:
             fd, _ = listener._accept()
@@ -82,9 +83,7 @@ def serve(server: object, listener: object) -> None:
         # Counted here and not by its thread: a child that is forked meanwhile closes what is counted.
         admission = server.admissions.enter(sock)
         try:
-            threading.Thread(
-                target=_serve_connection, args=(server, sock, admission), name="beep-pipe", daemon=True
-            ).start()
+            ServerThread("beep-pipe", _serve_connection, server, sock, admission).start()
         except RuntimeError:
             # No thread can be started: this connection is lost, the server is not.
             sock.close()
@@ -165,8 +164,23 @@ def _serve_session_lane(server: object, client: object, connection: FrameConnect
     if connection.decoder.at_boundary and not connection.read():
         lane.end()
         return
+    if not client.control.is_decided(0):
+        start_new_thread(_watch_half_open, (client, connection.sock.fileno()))
     if not server.main_thread.claim_patiently(lane.serve, client.session):
         lane.serve(ThreadState(False))
+
+
+def _watch_half_open(client: object, descriptor: int) -> None:
+    """Closes a client that goes away before its control lane is open, from where its end is noticed later on: its first
+    call may run already, and without end."""
+    import select
+
+    poll = select.poll()
+    poll.register(descriptor, 0)  # nothing but the end, which is always told
+    while not client.control.is_decided(_HALF_OPEN_S):
+        if poll.poll(0):
+            client.close()
+            return
 
 
 class SessionLane:
