@@ -121,6 +121,8 @@ async function startFor(setup: GenerationSetup, signal: AbortSignal | undefined)
     signal,
     logger,
     limits,
+    onStdout: setup.options.onStdout,
+    onStderr: setup.options.onStderr,
     hostApi: await setup.servers?.access(infrastructure, serverArguments?.host),
   });
   setup.servers?.adopt(server, setup.environment);

@@ -122,6 +122,15 @@ export interface PythonHostOptions {
   readonly signal?: AbortSignal | undefined;
   /** Told how the making of the environment goes on. */
   readonly onProgress?: ProgressListener | undefined;
+  /**
+   * Told what Python prints where no call listens: calls without an `onStdout` of their own, threads that outlive their
+   * call, subprocesses and C code. Nothing is written to this program's terminal by itself.
+   *
+   * @default {kept in `server.stdout`, the last of it}
+   */
+  readonly onStdout?: ((text: string) => void) | undefined;
+  /** The same for stderr. @default {kept in `server.stderr`, the last of it} */
+  readonly onStderr?: ((text: string) => void) | undefined;
   /** Told what happens. Never told a token. @default {silent} */
   readonly logger?: Logger | undefined;
 }

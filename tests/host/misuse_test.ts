@@ -86,3 +86,33 @@ Deno.test("a transport that cannot connect is refused before anything is begun",
     assertEquals(failure.code, "argument");
   }
 });
+
+Deno.test("what Python prints where no call listens is told to the host's own listener", async () => {
+  let printed = "";
+  let complained = "";
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const check = (): void => {
+    if (printed.includes("from a subprocess\n") && complained.includes("warned\n")) resolve();
+  };
+  await using host = await PythonHost.start({
+    onStdout(text) {
+      printed += text;
+      check();
+    },
+    onStderr(text) {
+      complained += text;
+      check();
+    },
+  });
+  let own = "";
+  await host.evaluate("print('for the call')", {}, { onStdout: (text) => own += text });
+  await host.evaluate(`
+    import subprocess, sys
+    print("from Python", flush=True)
+    print("warned", file=sys.stderr)
+    subprocess.run([sys.executable, "-c", "print('from a subprocess')"])
+    None
+  `);
+  await promise;
+  assertEquals([own, printed], ["for the call\n", "from Python\nfrom a subprocess\n"]);
+});
