@@ -10,6 +10,7 @@ import type { Command } from "npm:commander@^15.1.0";
 import { PythonHostError, ServerExitedError } from "../core/errors.ts";
 import { makeEnvironments, resolveEnvironment } from "../host/environment.ts";
 import { HostServers } from "../host/host_servers.ts";
+import { createProgressPrinter } from "../infrastructure/progress.ts";
 import { type PythonServer, type RpcServerOptions, startServer } from "../servers/mod.ts";
 import { addListenFlags, type ListenFlags, listenOptions } from "./listen_flags.ts";
 import { addressFor, type CliTransport, parsePort, TRANSPORTS } from "./verb.ts";
@@ -51,12 +52,13 @@ async function start(transport: CliTransport, flags: StartFlags): Promise<number
   // What clients' code asks of Infrastructure is done here; servers that it starts end with this program.
   await using hosted = new HostServers({ environments: makeEnvironments() });
   let server: PythonServer;
+  using printer = createProgressPrinter();
   try {
     const environment = await resolveEnvironment({
       environment: flags.venv,
       rpc,
       signal: signals.first,
-      onProgress: ({ stage, subject, message }) => console.error(message ?? `${stage}: ${subject}`),
+      onProgress: printer.listener,
     });
     await hosted.keep(environment);
     server = await startServer({

@@ -66,14 +66,17 @@ async function step<T>(title: string, work: () => Promise<T>): Promise<T> {
   return result;
 }
 
-// 1. From nothing to Python.
+heading("1. From nothing to Python");
+const printer = Infrastructure.createProgressPrinter(); // shows what takes time: a download, an installation
+const onProgress = printer.listener;
 const runtimes = new Infrastructure.RuntimeManager();
-const runtime = await step("find a Python", () => runtimes.find(">=3.9"));
-console.log(`Python ${runtime.version}: ${runtime.executable}`);
+const runtime = await step("find a Python", () => runtimes.ensure(">=3.9", { onProgress }));
 const environments = new Infrastructure.VenvManager({ runtimes });
-await step("ensure the admin environment", () => environments.ensureAdmin());
+const admin = await step("ensure the admin environment", () => environments.ensureAdmin({ onProgress }));
+printer[Symbol.dispose]();
+console.log(`Python ${runtime.version}: ${runtime.executable}\nadmin environment: ${admin.path}`);
 
-// 2. Three servers. A host program would do this, and keep them for its clients.
+heading("2. Three servers, as a host program starts and keeps them for its clients");
 const started: servers.PythonServer[] = [];
 const scratch = await Deno.makeTempDir({ prefix: "beep-demo-" });
 try {
@@ -84,10 +87,11 @@ try {
       () => hosted.start({ environment: Infrastructure.ADMIN_NAME, transport }),
     );
     started.push(hosted.server(id));
+    console.log(`${transport.padEnd(4)} at ${hosted.server(id).endpoint}`);
   }
   const [http, pipe, rpc] = started;
 
-  // 3. Three clients, that know an endpoint and nothing else.
+  heading("3. Three clients that know an endpoint and nothing else: a year of weather, summed up in Python");
   const results = [
     await useAsClient("HTTP", new PythonHostHttp(http!.endpoint)),
     await useAsClient("pipe", new PythonHostPipe(pipe!.endpoint)),
@@ -97,27 +101,35 @@ try {
   assertEquals(results[0], results[2]);
   console.table(results[0]);
 
-  // 4. Three other programs at once: each has Python make an environment, fill it, use it and remove it.
+  heading(
+    "4. Three other programs at once: each has Python make an environment, fill it, use it and remove it",
+  );
   const wheel = await makePackage(new PythonHostHttp(http!.endpoint));
   const said = await step("three programs ask Python, which asks the host", () => {
     return Promise.all(started.map((server) => runProgram(server, wheel)));
   });
-  console.log(said.join(""));
+  console.log(said.join("").trimEnd());
   assertEquals((await environments.list()).filter(({ name }) => name.endsWith(`-${Deno.pid}`)), []);
   await step("close the servers", () => hosted[Symbol.asyncDispose]());
 } finally {
   await Deno.remove(scratch, { recursive: true });
 }
 
-// 5. Nothing is left behind.
+heading("5. Nothing is left behind");
 for (const server of started) {
   const { code } = await server.exited;
   assertEquals(code, 0);
   const Backend = { http: PythonHostHttp, pipe: PythonHostPipe, rpc: PythonHostRpc }[server.transport];
   await assertRejects(() => new Backend(server.endpoint).initialize(), ConnectError);
 }
+console.log("All servers have ended.");
+
+heading("What each step took");
 console.table(steps);
-console.log("All servers have ended; nothing is left.");
+
+function heading(text: string): void {
+  console.log(`\n${text}\n${"-".repeat(text.length)}`);
+}
 
 /** Runs the other program to its end, and gives what it printed. */
 async function runProgram({ transport, endpoint }: servers.PythonServer, wheel: string): Promise<string> {

@@ -24,7 +24,7 @@ export interface ProgressPrinter extends Disposable {
 
 const STAGE_WORDS: Readonly<Record<ProgressStage, string>> = {
   discover: "Looking for Python",
-  lock: "Waiting for",
+  lock: "Preparing",
   download: "Downloading",
   extract: "Unpacking",
   verify: "Checking",
