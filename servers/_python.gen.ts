@@ -7,7 +7,7 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex. */
-export const PYTHON_SOURCES_HASH: string = "efc4016dbfb802673559fd5a6214635a6095d20d0fdfd6dc3a46c0672611f77c";
+export const PYTHON_SOURCES_HASH: string = "9fa5c25fa550945bed62eaa2b3d07b47f15214c073fcf6e04bc5d01d810fa6b4";
 
 /** The content of each file by its path, with `/`, from the directory that Python is started on. */
 export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
@@ -959,6 +959,8 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "def extend_inspect(inspect: Any, sources: dict) -> None:",
     "    \"\"\"Lets `inspect.getfile` answer for classes of evaluated code; `sources` has their texts by file name.\"\"\"",
     "    ask = inspect.getfile",
+    "    if ask.__module__ == __name__:",
+    "        return",
     "",
     "    def getfile(object: Any) -> str:",
     "        try:",
@@ -3538,18 +3540,28 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "",
     "",
     "def give_sources_to_linecache() -> None:",
-    "    \"\"\"Has the evaluated sources in `linecache` from the moment when somebody first imports it.",
+    "    \"\"\"Has the evaluated sources in `linecache`, and their classes known to `inspect`, from the moment when somebody first",
+    "    imports it.",
     "",
     "    Importing it at start would cost every server several milliseconds for the sake of tracebacks and",
     "    `inspect.getsource`, which many never ask for.",
     "    \"\"\"",
     "    AfterImport(\"linecache\", _enter_all).install()",
-    "    AfterImport(\"inspect\", _find_classes).install()",
+    "    give_classes_to_inspect()",
     "",
     "",
     "def _enter_all(linecache: object) -> None:",
     "    for filename, text in list(_sources.items()):",
     "        _enter(linecache, filename, text)",
+    "",
+    "",
+    "def give_classes_to_inspect() -> None:",
+    "    \"\"\"Has `inspect` find the sources of classes that evaluated code defines.\"\"\"",
+    "    inspect = sys.modules.get(\"inspect\")",
+    "    if inspect is None:",
+    "        AfterImport(\"inspect\", _find_classes).install()",
+    "    else:",
+    "        _find_classes(inspect)",
     "",
     "",
     "def _find_classes(inspect: object) -> None:",

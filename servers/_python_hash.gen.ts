@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "efc4016dbfb802673559fd5a6214635a6095d20d0fdfd6dc3a46c0672611f77c";
+export const PYTHON_SOURCES_HASH: string = "9fa5c25fa550945bed62eaa2b3d07b47f15214c073fcf6e04bc5d01d810fa6b4";

@@ -96,4 +96,33 @@ export const EVALUATION: readonly Clause[] = [
       "def describe():\n  return 'here'\n",
     );
   }),
+  clause(
+    "class-source",
+    "inspect finds the source of a class, and pickle a class and a function",
+    async ({ backend }) => {
+      await backend.evaluate("class Row:\n  kind = n\n\ndef twice(x):\n  return 2 * x", { n: 1 });
+      assertEquals(
+        await backend.evaluate("import inspect\ninspect.getsource(Row)"),
+        "class Row:\n  kind = n\n",
+      );
+      await backend.evaluate("class Row:\n  kind = 2");
+      assertEquals(await backend.evaluate("inspect.getsource(Row)"), "class Row:\n  kind = 2\n");
+      assertEquals(
+        await backend.evaluate("import pickle\n[pickle.loads(pickle.dumps(o)) is o for o in (Row, twice)]"),
+        [true, true],
+      );
+    },
+  ),
+  clause(
+    "exec-names",
+    "exec and eval beside locals have the names that a module would have",
+    async ({ backend }) => {
+      assertEquals(await backend.evaluate("exec('y = n + 1'); y", { n: 1 }), 2);
+      assertEquals(await backend.evaluate("exec('n = 5'); n", { n: 1 }), 5);
+      assertEquals(await backend.evaluate("eval('(z := n * 2)') + z + y", { n: 3 }), 14);
+      assertEquals(await backend.evaluate("y"), 2);
+      assertEquals(await backend.evaluate("'n' in globals()"), false);
+      assertEquals(await backend.evaluate("exec('n = 1', {}); n", { n: 7 }), 7);
+    },
+  ),
 ];

@@ -195,6 +195,13 @@ def _compile_function(program: Program, tree: object, text: str, filename: str, 
     # A docstring stays first in a module; here it would only keep a __future__ import from its place.
     rewriter = FunctionForm(names)
     body = [rewriter.statement(s) for s in statements if s not in futures]
+    if any([name in text for name in ("exec", "eval")]):
+        from beep_host.text_calls import TEXT_HELPER, hand_over_names
+
+        rewritten = hand_over_names(body, names, rewriter.assigned)
+        if rewritten is not body:
+            rewriter.helpers.add(TEXT_HELPER)
+            body = rewritten
     program.helpers = sorted(rewriter.helpers)
     if body and type(body[-1]) is ast.Expr:
         body[-1] = ast.copy_location(ast.Return(body[-1].value), body[-1])
@@ -266,14 +273,31 @@ def _loaded_linecache() -> object | None:
 
 
 def give_sources_to_linecache() -> None:
-    """Has the evaluated sources in `linecache` from the moment when somebody first imports it.
+    """Has the evaluated sources in `linecache`, and their classes known to `inspect`, from the moment when somebody first
+    imports it.
 
     Importing it at start would cost every server several milliseconds for the sake of tracebacks and
     `inspect.getsource`, which many never ask for.
     """
     AfterImport("linecache", _enter_all).install()
+    give_classes_to_inspect()
 
 
 def _enter_all(linecache: object) -> None:
     for filename, text in list(_sources.items()):
         _enter(linecache, filename, text)
+
+
+def give_classes_to_inspect() -> None:
+    """Has `inspect` find the sources of classes that evaluated code defines."""
+    inspect = sys.modules.get("inspect")
+    if inspect is None:
+        AfterImport("inspect", _find_classes).install()
+    else:
+        _find_classes(inspect)
+
+
+def _find_classes(inspect: object) -> None:
+    from beep_host.class_sources import extend_inspect
+
+    extend_inspect(inspect, _sources)

@@ -12,6 +12,10 @@ def helper(name: str, namespace: dict) -> object:
     """What a program takes under this name before its locals."""
     if name == _STAR_HELPER:
         return _star_into(namespace)
+    from beep_host.text_calls import TEXT_HELPER, text_helper
+
+    if name == TEXT_HELPER:
+        return text_helper(namespace)
     from beep_host.class_bodies import class_name
 
     return class_name

@@ -9,7 +9,7 @@ import unittest
 
 from beep_host import evaluation
 from beep_host.errors import ArgumentError
-from beep_host.evaluation import compile_program, give_sources_to_linecache, dedent, run_program
+from beep_host.evaluation import compile_program, dedent, give_classes_to_inspect, give_sources_to_linecache, run_program
 
 
 class Evaluation(unittest.TestCase):
@@ -67,6 +67,37 @@ class Evaluation(unittest.TestCase):
 
     def test_locals_are_all_that_locals_gives(self) -> None:
         self.assertEqual(self.run_code("locals()", a=1, b=2), {"a": 1, "b": 2})
+
+    def test_exec_and_eval_beside_locals_have_the_names_that_a_module_would_have(self) -> None:
+        for code, expected in [
+            ("exec('y = a + 1'); y", 2),
+            ("exec('a = 5'); a", 5),
+            ("exec('a += 5'); a", 6),
+            ("if a:\n    exec('y = a')\ny", 1),
+            ("exec('def f(): return w\\nw = 3'); f()", 3),
+            ("exec('from math import *'); floor(2.5)", 2),
+            ("exec('class K: v = 4'); K.v", 4),
+            ("exec('import os.path as p\\ndel p'); 'p' in globals()", False),
+            ("exec(compile('y = 8', 'x', 'exec')); y", 8),
+            ("eval('(z := a + 1)') + z", 4),
+            ("eval('a') + eval('len')('ab')", 3),
+            ("[eval('b') for b in [1, 2]]", [1, 2]),
+            ("exec('q = 1', {}); 'q' in globals()", False),
+            ("eval('a', {'a': 3})", 3),
+            ("def exec(text): return text\nexec('mine')", "mine"),
+        ]:
+            with self.subTest(code=code):
+                self.setUp()
+                self.assertEqual(self.run_code(code, a=1), expected)
+        self.setUp()
+        self.assertEqual(self.run_code("(lambda: exec('inner = 1'))(); 'inner' in globals()", a=1), False)
+        self.assertEqual(self.run_code("exec(a)", exec=str.upper, a="b"), "B")
+        with self.assertRaises(NameError):
+            self.run_code("exec('del a')", a=1)
+        with self.assertRaisesRegex(NameError, "missing"):
+            self.run_code("eval('missing')", a=1)
+        asynchronous = "import asyncio\nawait asyncio.sleep(0)\nexec('a = 2; b = 3')\n(a, b)"
+        self.assertEqual(self.run_code(asynchronous, a=1), (2, 3))
 
     def test_names_of_locals_are_read_as_python_reads_names(self) -> None:
         self.assertEqual(self.run_code("\u00b5 + \u03bc", **{"\u00b5": 1}), 2)
@@ -151,6 +182,39 @@ class Evaluation(unittest.TestCase):
         source = self.namespace["h"]
         evaluation._enter(__import__("linecache"), source.__code__.co_filename, "def h():\n    return 1\n")
         self.assertEqual(inspect.getsource(source), "def h():\n    return 1\n")
+
+    def test_source_of_a_class_is_found_by_inspect(self) -> None:
+        module = type(sys)("evaluated")
+        self.addCleanup(setattr, inspect, "getfile", inspect.getfile)
+        self.addCleanup(sys.modules.pop, "evaluated")
+        sys.modules["evaluated"] = module
+        self.namespace = module.__dict__
+        linecache = __import__("linecache")
+        give_classes_to_inspect()
+
+        def source_of(name: str) -> str:
+            for filename, text in list(evaluation._sources.items()):
+                evaluation._enter(linecache, filename, text)
+            return inspect.getsource(self.run_code(name))
+
+        plain = "class Plain:\n    x = 1\n"
+        method = "class Method:\n    def m(self):\n        return 1\n"
+        nested = "class Outer:\n    class Inner:\n        y = 2\n"
+        self.run_code(f"import dataclasses\n{plain}{method}{nested}@dataclasses.dataclass\nclass Data:\n    n: int\n")
+        self.run_code("def make():\n    class Made:\n        z = 3\n    return Made\n")
+        self.run_code("class Local:\n    w = v\n", v=1)
+        self.assertEqual(source_of("Plain"), plain)
+        self.assertEqual(source_of("Method"), method)
+        self.assertEqual(source_of("Method.m"), "    def m(self):\n        return 1\n")
+        self.assertEqual(source_of("Outer.Inner"), "    class Inner:\n        y = 2\n")
+        self.assertEqual(source_of("Data"), "@dataclasses.dataclass\nclass Data:\n    n: int\n")
+        self.assertEqual(source_of("make()"), "    class Made:\n        z = 3\n")
+        self.assertEqual(source_of("Local"), "class Local:\n    w = v\n")
+        self.run_code("class Plain:\n    x = 2\n")
+        self.assertEqual(source_of("Plain"), "class Plain:\n    x = 2\n")
+        for unknown in ("type('Unknown', (), {})", "int"):
+            with self.assertRaises((OSError, TypeError)):
+                source_of(unknown)
 
     def test_source_finder_fills_linecache_when_it_is_imported(self) -> None:
         self.run_code("def late():\n    return 2\n")
