@@ -53,6 +53,29 @@ export function requirePermissions(action: string, needed: NeededPermissions, qu
 
 const ANY = "*";
 
+/**
+ * The one error for a step about paths that follow from variables which may not be read: the paths have no names, so
+ * their flags are told without any. `unnamed` says of what kinds they are, `cause` which variables are wanted.
+ */
+export function unnamedPathsError(
+  action: string,
+  needed: NeededPermissions,
+  unnamed: readonly ("read" | "write" | "net")[],
+  cause: PermissionNeededError,
+  query: QueryPermission,
+): PermissionNeededError {
+  const any = Object.fromEntries(unnamed.map((name) => [name, [ANY]]));
+  const others = missingFlags({ ...needed, ...any }, query);
+  const broad = unnamed.map((name) => `--allow-${name}`).filter((flag) => others.includes(flag));
+  const flags = [...others, ...cause.flags];
+  if (broad.length === 0) return new PermissionNeededError(action, flags, { cause });
+  return new PermissionNeededError(action, flags, {
+    cause,
+    hint: `Run deno with: ${flags.join(" ")}. Where ${cause.flags.join(" ")} is granted, ` +
+      `the paths have names: then ${broad.join(" and ")} can be narrowed to them, or are so already`,
+  });
+}
+
 function questionOf(name: keyof NeededPermissions, value: string): PermissionQuestion {
   if (value === ANY) return { name };
   switch (name) {

@@ -6,9 +6,9 @@
 
 import { PermissionNeededError } from "../core/errors.ts";
 import {
-  missingFlags,
   type NeededPermissions,
   requirePermissions as requireAll,
+  unnamedPathsError,
 } from "../core/permissions.ts";
 
 /** Throws one `PermissionNeededError` that lists all flags that are missing for `action`. */
@@ -17,15 +17,20 @@ export function requirePermissions(action: string, needed: NeededPermissions): v
 }
 
 /**
- * Names the directories that a step is about. They follow from variables: where those may not be read, the error names
- * them, and beside them what else of `needed` is missing.
+ * Names the directories that a step reads and writes. They follow from variables: where those may not be read, the error
+ * names them, and beside them all else that is missing.
  */
 export function requireNamed<T>(action: string, needed: NeededPermissions, name: () => T): T {
   try {
     return name();
   } catch (error) {
     if (!(error instanceof PermissionNeededError)) throw error;
-    const others = missingFlags(needed, (descriptor) => Deno.permissions.querySync(descriptor));
-    throw new PermissionNeededError(action, [...others, ...error.flags], { cause: error });
+    throw unnamedPathsError(
+      action,
+      needed,
+      ["read", "write"],
+      error,
+      (descriptor) => Deno.permissions.querySync(descriptor),
+    );
   }
 }

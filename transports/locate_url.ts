@@ -5,9 +5,9 @@
  */
 
 import { portOf } from "../core/endpoint.ts";
-import { ConnectError, PermissionNeededError } from "../core/errors.ts";
+import { ConnectError } from "../core/errors.ts";
 import type { HttpTarget } from "./http_wire.ts";
-import { requirePermissions } from "./permissions.ts";
+import { requireNamed, requirePermissions } from "./permissions.ts";
 import { findEntry, runDirectoryPath } from "./run_directory.ts";
 
 const LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
@@ -60,26 +60,9 @@ function requireFor(url: URL, lookedUpAs: string | undefined): void {
   if (lookedUpAs === undefined) return requirePermissions("connect to the server", { net: [hostOf(url)] });
   const isByName = url.hostname === "localhost" && url.protocol === "http:";
   const net = [isByName ? `127.0.0.1:${portOf(url)}` : hostOf(url)];
-  let directory: string;
-  try {
-    directory = runDirectoryPath();
-  } catch (error) {
-    if (!(error instanceof PermissionNeededError)) throw error;
-    // Without the variables the directory has no name yet; what else is missing is told beside them.
-    const others = flagsOf(() => requirePermissions("connect to the server", { net }));
-    throw new PermissionNeededError("connect to the server", [...error.flags, ...others], { cause: error });
-  }
-  requirePermissions("connect to the server", { read: [directory], net });
-}
-
-function flagsOf(check: () => void): readonly string[] {
-  try {
-    check();
-    return [];
-  } catch (error) {
-    if (error instanceof PermissionNeededError) return error.flags;
-    throw error;
-  }
+  const action = "connect to the server";
+  const directory = requireNamed(action, { net }, ["read"], runDirectoryPath);
+  requirePermissions(action, { read: [directory], net });
 }
 
 /** `host:port` as the flag wants it. */

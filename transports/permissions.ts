@@ -4,9 +4,38 @@
  * @module
  */
 
-import { type NeededPermissions, requirePermissions as requireAll } from "../core/permissions.ts";
+import { PermissionNeededError } from "../core/errors.ts";
+import {
+  type NeededPermissions,
+  requirePermissions as requireAll,
+  unnamedPathsError,
+} from "../core/permissions.ts";
 
 /** Throws one `PermissionNeededError` that lists all flags that are missing for `action`. */
 export function requirePermissions(action: string, needed: NeededPermissions): void {
   requireAll(action, needed, (descriptor) => Deno.permissions.querySync(descriptor));
+}
+
+/**
+ * Names the run directory for a step about what is in it. It follows from variables: where those may not be read, the
+ * error names them, and beside them all else that is missing; `unnamed` says what is done with paths in the directory.
+ */
+export function requireNamed(
+  action: string,
+  needed: NeededPermissions,
+  unnamed: readonly ("read" | "write" | "net")[],
+  name: () => string,
+): string {
+  try {
+    return name();
+  } catch (error) {
+    if (!(error instanceof PermissionNeededError)) throw error;
+    throw unnamedPathsError(
+      action,
+      needed,
+      unnamed,
+      error,
+      (descriptor) => Deno.permissions.querySync(descriptor),
+    );
+  }
 }

@@ -11,7 +11,7 @@ import { PythonHostClient } from "./client.ts";
 import type { ClientOptions } from "./client_options.ts";
 import type { ByteStream } from "./frame_stream.ts";
 import { type PipeTarget, PipeWire } from "./pipe_wire.ts";
-import { requirePermissions } from "./permissions.ts";
+import { requireNamed, requirePermissions } from "./permissions.ts";
 import { checkOwnSocket, findEntry, findEntryByAddress, runDirectoryPath } from "./run_directory.ts";
 import type { Wire } from "./wire.ts";
 
@@ -62,6 +62,7 @@ export class PythonHostPipe extends PythonHostClient {
 /** Finds the address and the token. A path with a token needs no look-up. */
 async function locate(endpoint: string, token: string | undefined): Promise<PipeTarget> {
   if (!isPipeName(endpoint)) {
+    if (token === undefined && endpoint.startsWith("/")) requireLookUp(endpoint);
     const entry = token === undefined ? await findEntryByAddress("pipe", endpoint) : null;
     // Neither a token to prove the server by, nor its word in our own directory: then the socket itself must be ours.
     if (token === undefined && entry === null && endpoint.startsWith("/")) await checkOwnSocket(endpoint);
@@ -71,7 +72,7 @@ async function locate(endpoint: string, token: string | undefined): Promise<Pipe
       connect: () => connect(endpoint, endpoint, "start a server that listens there"),
     };
   }
-  const directory = runDirectoryPath();
+  const directory = requireNamed("connect to the pipe", {}, ["read", "write", "net"], runDirectoryPath);
   // Where it listens unless that is too long for a socket; then its entry tells, and connecting asks for the rest.
   if (Deno.build.os !== "windows") requireSocket(`${directory}/${endpoint}.sock`, directory);
   const entry = await findEntry("pipe", endpoint);
@@ -118,6 +119,14 @@ async function connectSocket(path: string): Promise<Deno.UnixConn> {
       await new Promise((resolve) => setTimeout(resolve, CROWDED_RETRY_MS));
     }
   }
+}
+
+/** Names what is missing to find the token of a socket that is known by its path, and to connect to it. */
+function requireLookUp(path: string): void {
+  const action = "connect to the pipe";
+  const socket = { read: [path], write: [path], net: [`unix:${path}`] };
+  const directory = requireNamed(action, socket, ["read"], runDirectoryPath);
+  requirePermissions(action, { ...socket, read: [directory, path] });
 }
 
 /** Names every flag that a socket needs and that is missing, before anything is begun. */

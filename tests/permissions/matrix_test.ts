@@ -75,6 +75,29 @@ async function withScene(body: (scene: Scene) => Promise<void>): Promise<void> {
   }
 }
 
+const ENV = "--allow-env";
+const NET = "--allow-net";
+const AT_ONCE = 3;
+
+/** Each flag alone, each pair, and all. */
+function missingOf(flags: readonly string[]): string[][] {
+  const pairs = flags.flatMap((one, at) => flags.slice(at + 1).map((other) => [one, other]));
+  const some = [...flags.map((flag) => [flag]), ...pairs].filter(({ length }) => length < flags.length);
+  return [...some, [...flags]];
+}
+
+function includes(all: readonly string[], some: readonly string[]): boolean {
+  return some.every((one) => all.includes(one));
+}
+
+/** Runs a few at a time. */
+async function atOnce<T>(few: number, items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
+  const queue = items.values();
+  await Promise.all(Array.from({ length: few }, async () => {
+    for (const item of queue) await run(item);
+  }));
+}
+
 /** `--allow-read` of `--allow-read=/a,/b`. */
 function kindOf(flag: string): string {
   return flag.split("=")[0]!;
@@ -92,31 +115,33 @@ Deno.test({
           const whole = await run(scene, program, flags);
           assertEquals(whole.printed, "42", whole.trouble);
           const wrong: string[] = [];
-          for (const missing of flags) {
-            const outcome = await run(scene, program, flags.filter((flag) => flag !== missing));
-            const told = outcome.flags.map(kindOf).join(" ");
-            if (told !== kindOf(missing)) {
-              wrong.push(`without ${missing}: ${told || outcome.printed || outcome.trouble.slice(0, 300)}`);
-            }
-          }
-          // Without the variables the directories have no names, so flags that would name them are told next.
-          const env = flags.filter((flag) => flag === "--allow-env");
-          const cases: readonly (readonly [given: readonly string[], isAll: boolean])[] = [[env, true], [
-            [],
-            env.length === 0,
-          ]];
-          for (const [given, isAll] of cases) {
+          // Two servers on one pipe of a name would be in each other's way.
+          const few = row.connectsLater === true ? 1 : AT_ONCE;
+          await atOnce(few, missingOf(flags), async (missing) => {
+            const given = flags.filter((flag) => !missing.includes(flag));
             const outcome = await run(scene, program, given);
-            const told = outcome.flags.map(kindOf).sort().join(" ");
-            // A row of two steps hears of the second's flags when the first has got its own.
-            const later = row.connectsLater === true ? "--allow-net" : undefined;
-            const expected = flags.filter((flag) => !given.includes(flag)).map(kindOf)
-              .filter((kind) => kind !== later).sort().join(" ");
-            const isRight = isAll ? told === expected : told.includes("--allow-env");
-            if (!isRight) {
-              wrong.push(`with ${given}: ${told || outcome.trouble.slice(0, 300)}, not ${expected}`);
+            const told = outcome.flags.map(kindOf).sort();
+            // A row of two steps hears of the second's flag when the first has got its own.
+            const first = missing.filter((flag) => !(row.connectsLater && kindOf(flag) === NET));
+            const expected = (first.length === 0 ? missing : first).map(kindOf).sort();
+            // Without the variables the paths have no names: of their kinds all are told, given by name or not.
+            const isAll = missing.includes(ENV) ? includes(told, expected) : told.join() === expected.join();
+            if (!isAll) {
+              const found = told.join(" ") || outcome.printed || outcome.trouble.slice(0, 300);
+              wrong.push(`without ${missing.join(" ")}: ${found}, not ${expected.join(" ")}`);
+              return;
             }
-          }
+            // One error is enough: with what it told, the program runs.
+            const second = await run(scene, program, [...given, ...outcome.flags]);
+            const isLater = row.connectsLater === true && second.flags.map(kindOf).join() === NET;
+            if (second.printed !== "42" && !isLater) {
+              wrong.push(
+                `with what was told without ${missing.join(" ")}: ${
+                  second.flags.join(" ")
+                } ${second.trouble}`,
+              );
+            }
+          });
           assertEquals(wrong, []);
         });
       }
