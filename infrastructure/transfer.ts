@@ -292,7 +292,7 @@ function toFault(error: unknown, request: TransferRequest, watch: Watch): unknow
     const permission = mapIoError(`download ${request.subject}`, error) as PermissionNeededError;
     return new FetchFault(permission.message, { transient: false, permission, cause: error });
   }
-  const message = error instanceof Error ? error.message : String(error);
+  const message = describe(error);
   if (/certificate|UnknownIssuer|CertNotValid/i.test(message)) {
     return new FetchFault(`its certificate is not trusted: ${message}`, {
       transient: false,
@@ -305,6 +305,14 @@ function toFault(error: unknown, request: TransferRequest, watch: Watch): unknow
     return new FetchFault(message, { transient: true, cause: error });
   }
   return mapIoError(`store ${request.subject}`, error);
+}
+
+/** What fetch says of a failure: often no more than "fetch failed", and the reason in its cause. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const reason = error.cause instanceof Error ? error.cause.message : error.message;
+  // The address stands in our own message already.
+  return reason.replace(/^error sending request for url \([^)]*\): /, "");
 }
 
 function isLineFault(error: unknown): boolean {
