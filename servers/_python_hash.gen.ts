@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "9fa5c25fa550945bed62eaa2b3d07b47f15214c073fcf6e04bc5d01d810fa6b4";
+export const PYTHON_SOURCES_HASH: string = "5700bf5333aef77e318ce341836db4a8f1bf72225e47670d758ceea3f1227c10";

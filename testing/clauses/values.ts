@@ -6,6 +6,7 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ValueConversionError } from "../../core/errors.ts";
+import { PythonArray } from "../../core/values.ts";
 import type { Clause, ClauseContext } from "../clause.ts";
 
 function clause(id: string, sentence: string, body: (context: ClauseContext) => Promise<void>): Clause {
@@ -202,6 +203,34 @@ export const VALUES: readonly Clause[] = [
         assertEquals(error.path, path);
         assert(error.cause instanceof TypeError);
       }
+    },
+  ),
+  clause(
+    "large-arrays",
+    "large arrays cross unaltered, also when one is reached twice",
+    async ({ backend }) => {
+      const size = 200_000;
+      const arrays = [
+        Float64Array.from({ length: size }, (_, i) => i / 3),
+        Float32Array.from({ length: size }, (_, i) => i / 4),
+        Int16Array.from({ length: size }, (_, i) => i),
+        BigUint64Array.from({ length: size }, (_, i) => 2n ** 64n - BigInt(i + 1)),
+        Uint8ClampedArray.from({ length: 2 * size }, (_, i) => i % 256),
+      ];
+      for (const data of arrays) {
+        const other = data.slice();
+        const [length, same, apart, back] = await backend.evaluate<unknown[]>(
+          "[len(a), a is c, a is not b and a.tolist() == b.tolist(), a]",
+          { a: data, b: other, c: data },
+        );
+        assertEquals([length, same, apart], [data.length, true, true]);
+        assertEquals((back as PythonArray).data.length, data.length);
+        assert((back as PythonArray).data.every((item, i) => item === data[i]));
+      }
+      // Two arrays on the same items are two in Python: what is done to one is not done to the other.
+      const [items] = arrays;
+      const pair = [new PythonArray(items!), new PythonArray(items!)];
+      assertEquals(await backend.evaluate("a[0][0] = 9.0\na[1][0]", { a: pair }), 0);
     },
   ),
   clause("large", "large plain data crosses unaltered", async ({ backend }) => {

@@ -147,12 +147,13 @@ def restore(dtype: str, shape: list[int], data: Any) -> object:
         if type(length) is not int or length < 0:
             raise ValueError("shape holds something that is not a length")
         count *= length
-    if count * size != len(data):
-        raise ValueError(f"shape {shape!r:.80} of {dtype} needs {count * size} bytes, {len(data)} came")
+    came = memoryview(data).nbytes
+    if count * size != came:
+        raise ValueError(f"shape {shape!r:.80} of {dtype} needs {count * size} bytes, {came} came")
     numpy = _numpy()
     if numpy is not None:
         # On the very bytes that came; only not when user code could not write to the array, which would surprise.
-        writable = data if type(data) is bytearray else bytearray(data)
+        writable = bytearray(data) if type(data) is bytes or type(data) is memoryview else data
         return numpy.frombuffer(writable, dtype=numpy.dtype(dtype)).reshape(shape)
     form = ITEMS.get(dtype[1:], (0, None))[1]
     if form is None or (form == "e" and sys.version_info < (3, 12)):
@@ -165,6 +166,8 @@ def restore(dtype: str, shape: list[int], data: Any) -> object:
     if len(shape) == 1 and form not in "?e":
         from array import array
 
+        if type(data) is array and data.typecode == form:
+            return data  # received into it
         made = array(form)
         made.frombytes(data)
         return made

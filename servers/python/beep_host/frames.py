@@ -7,6 +7,11 @@ from _struct import Struct
 from beep_host import filling
 from beep_host.errors import LimitError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # Not at run time: on some versions typing brings the whole of re with it.
+    from typing import Any
+
 DEFAULT_MAX_FRAME_BYTES = 256 * 1024 * 1024
 MAX_FRAME_PARTS = 65_536
 
@@ -56,7 +61,7 @@ def check_size(max_frame_bytes: int, json: bytes, parts: list | tuple) -> None:
 
 
 class FrameDecoder:
-    """Turns a stream of bytes, cut anywhere, into `(json, parts)`; parts are writable bytearrays of their own.
+    """Turns a stream of bytes, cut anywhere, into `(json, parts)`; parts are writable bytearrays of their own, or arrays.
 
     `feed` takes a chunk. While a large part is being filled, `target` is the memory into which the next bytes of the
     stream belong, so that a reader can receive straight into it and say so by `filled`.
@@ -68,7 +73,7 @@ class FrameDecoder:
         self.max_frame_bytes = max_frame_bytes
         self._buffer = b""
         self._head: tuple[bytes, tuple] | None = None
-        self._parts: list[bytearray] = []
+        self._parts: list = []
         self._part_fill = 0
         self._part_length = 0
 
@@ -81,10 +86,12 @@ class FrameDecoder:
         """Where the next bytes belong while a part is being filled, else None."""
         if self._head is None or not self._parts:
             return None
-        part = self._parts[-1]
-        if self._part_fill == len(part) and self._part_fill < self._part_length:
-            filling.grow(part, self._part_length)
-        return memoryview(part)[self._part_fill :]
+        view = _view(self._parts[-1])
+        if self._part_fill == len(view) and self._part_fill < self._part_length:
+            view.release()
+            filling.grow(self._parts[-1], self._part_length)
+            view = _view(self._parts[-1])
+        return view[self._part_fill :]
 
     def filled(self, count: int) -> None:
         """Says that `count` bytes were received into `target`."""
@@ -156,24 +163,27 @@ class FrameDecoder:
                 self._head = None
                 self._parts = []
                 return (json, parts) if lengths else (bytes(parts[0]), [])
-            self._begin_part(lengths[len(parts)])
+            self._begin_part(lengths[len(parts)], json)
 
-    def _begin_part(self, length: int) -> None:
-        self._parts.append(filling.begin(length))
+    def _begin_part(self, length: int, text: bytes = b"") -> None:
+        self._parts.append(filling.begin_part(length, len(self._parts), text))
         self._part_fill = 0
         self._part_length = length
 
     def _fill_part(self) -> bool:
         """Moves what has come into the last part; whether that is full."""
-        part = self._parts[-1]
         while self._buffer and self._part_fill < self._part_length:
-            if self._part_fill == len(part):
-                filling.grow(part, self._part_length)
-            piece = self._buffer[: len(part) - self._part_fill]
-            part[self._part_fill : self._part_fill + len(piece)] = piece
-            self._buffer = self._buffer[len(piece) :]
-            self._part_fill += len(piece)
+            with self.target() as target:
+                count = min(len(self._buffer), len(target))
+                target[:count] = self._buffer[:count]
+            self._buffer = self._buffer[count:]
+            self._part_fill += count
         return self._part_fill == self._part_length
 
     def _too_large(self, size: int) -> LimitError:
         return LimitError(f"Cannot read frame of {size} bytes: maxFrameBytes is {self.max_frame_bytes}")
+
+
+def _view(part: Any) -> memoryview:
+    view = memoryview(part)
+    return view if view.format == "B" else view.cast("B")

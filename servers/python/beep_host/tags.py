@@ -50,11 +50,13 @@ class _Key:
 
 
 class _Reader:
-    __slots__ = ("context", "opened", "parts", "steps")
+    __slots__ = ("context", "lent", "opened", "parts", "steps")
 
     def __init__(self, parts: Any, context: Any) -> None:
         self.parts = parts
         self.context = context
+        # The parts whose memory an array has taken.
+        self.lent: set = set()
         self.opened: list = []
         self.steps: list = []
 
@@ -296,7 +298,12 @@ class _Reader:
     def _array(self, dtype: Any, shape: Any, part: Any) -> Any:
         from beep_host.arrays import restore
 
-        self.opened.append(made := restore(_str(dtype), shape, self._part(part)))
+        data = self._part(part)
+        if part in self.lent:
+            data = bytes(data)  # one array's items are not another's
+        elif type(part) is int:
+            self.lent.add(part)
+        self.opened.append(made := restore(_str(dtype), shape, data))
         return made
 
     def _handle(self, number: Any, *_type_name: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import unittest
 from struct import pack
 
@@ -93,3 +94,61 @@ class Frames(unittest.TestCase):
                 decoder = FrameDecoder(vector["maxFrameBytes"])
                 decoder.feed(bytes.fromhex(vector["bytes"]))
                 decoder.next()
+
+
+class ArrayParts(unittest.TestCase):
+    """Parts that the message names as the items of an array are received into one."""
+
+    def parts_of(self, json: bytes, *parts: bytes, step: int = 300_000) -> list:
+        decoder = FrameDecoder()
+        frame = encode_frame(json, parts)
+        decoder.feed(frame[:100])
+        at = 100
+        while True:
+            whole = decoder.next()
+            if whole is not None:
+                return whole[1]
+            target = decoder.target()
+            count = min(step, len(frame) - at, step if target is None else len(target))
+            if target is None:
+                decoder.feed(frame[at : at + count])
+            else:
+                target[:count] = frame[at : at + count]
+                target.release()
+                decoder.filled(count)
+            at += count
+
+    def test_a_large_array_is_received_into_one(self) -> None:
+        numbers = array.array("d", range(400_000))
+        for step in (300_000, 1_048_576, 5_000_000):
+            (part,) = self.parts_of(b'[1,"f",[{"$":["array","<f8",[400000],0]}]]', numbers.tobytes(), step=step)
+            self.assertEqual((part, type(part)), (numbers, array.array))
+
+    def test_an_array_is_the_same_when_it_comes_in_chunks(self) -> None:
+        numbers = array.array("I", range(300_000))
+        frame = encode_frame(b'[{"$":["array","<u4",[300000],0]}]', [numbers.tobytes()])
+        decoder = FrameDecoder()
+        decoder.feed(frame)
+        whole = decoder.next()
+        assert whole is not None
+        self.assertEqual((whole[1], decoder.at_boundary), ([numbers], True))
+
+    def test_what_is_no_such_array_stays_bytes(self) -> None:
+        data = bytes(range(256)) * 2048
+        for json in (
+            b'[{"$":["bytes",0]}]',
+            b'[{"$":["array","<f8",[256,256],0]}]',
+            b'[{"$":["array","<f8",[65535],0]}]',
+            b'[{"$":["array","<c8",[65536],0]}]',
+            b'[{"$":["array","|u1",[524288],0]}]',
+            b'["{\\"$\\":[\\"array\\",\\"<f8\\",[65536],0]}"]',
+            b'[{"$":["array","<f8",[65536],1]}]',
+        ):
+            with self.subTest(json=json):
+                (part,) = self.parts_of(json, data)
+                self.assertEqual((bytes(part), type(part)), (data, bytearray))
+
+    def test_each_part_has_a_tag_of_its_own(self) -> None:
+        shorts, bytes_, floats = array.array("h", [7]) * 200_000, b"x" * 300_000, array.array("f", [1.5]) * 100_000
+        json = b'[{"$":["array","<i2",[200000],0]},{"$":["bytes",1]},{"$":["array","<f4",[100000],2]}]'
+        self.assertEqual(self.parts_of(json, shorts.tobytes(), bytes_, floats.tobytes()), [shorts, bytes_, floats])
