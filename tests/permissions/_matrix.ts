@@ -10,6 +10,8 @@ export interface Scene {
   readonly environment: string;
   /** A running server over HTTP. */
   readonly http: { readonly port: string; readonly address: string; readonly token: string };
+  /** A running server over RPC. */
+  readonly rpc: { readonly port: string; readonly address: string; readonly token: string };
   /** A running server on the pipe `documented`. */
   readonly pipe: { readonly path: string; readonly token: string };
 }
@@ -45,6 +47,22 @@ export const ROWS: readonly Row[] = [
     program: ({ http }) =>
       `import { PythonHostHttp } from "LIBRARY/transports/mod.ts";\n` +
       print(`new PythonHostHttp("http://localhost:${http.port}")`),
+  },
+  {
+    name: "connect over RPC with a token",
+    flags: ({ rpc }) => [`--allow-net=127.0.0.1:${rpc.port}`],
+    program: ({ rpc }) =>
+      `import { PythonHostRpc } from "LIBRARY/transports/mod.ts";\n` +
+      print(`new PythonHostRpc("${rpc.address}", { token: "${rpc.token}" })`),
+  },
+  {
+    name: "connect over RPC, the token looked up",
+    flags: (
+      { rpc, home },
+    ) => [`--allow-net=127.0.0.1:${rpc.port}`, `--allow-read=${home}/run`, "--allow-env"],
+    program: ({ rpc }) =>
+      `import { PythonHostRpc } from "LIBRARY/transports/mod.ts";\n` +
+      print(`new PythonHostRpc("http://localhost:${rpc.port}")`),
   },
   {
     name: "connect to a pipe by its name",

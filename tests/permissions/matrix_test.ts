@@ -59,12 +59,14 @@ async function withScene(body: (scene: Scene) => Promise<void>): Promise<void> {
       const python = `${environment}/bin/python`;
       const context = pythonSourcesContext(home);
       await using http = await launch({ python, transport: "http" }, context);
+      await using rpc = await launch({ python, transport: "rpc" }, context);
       await using pipe = await launch({ python, name: "documented" }, context);
       await body({
         home,
         python,
         environment,
         http: { port: new URL(http.address).port, address: http.address, token: http.token },
+        rpc: { port: new URL(rpc.address).port, address: rpc.address, token: rpc.token },
         pipe: { path: pipe.address, token: pipe.token },
       });
     } finally {
