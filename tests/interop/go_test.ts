@@ -6,22 +6,10 @@ import { startServer } from "../../servers/mod.ts";
 import { bufPath } from "../../tools/gen_proto.ts";
 import { makeHome } from "../host/_home.ts";
 import { grpcPython } from "../rpc/_grpc.ts";
+import { findGo } from "./_go.ts";
 
 const ROOT = join(import.meta.dirname!, "../..");
 const PROTO = "beep/python/v1/python_host.proto";
-
-/** Go's program, or null when it is not there. */
-async function findGo(): Promise<string | null> {
-  for (const path of ["go", "/usr/local/go/bin/go"]) {
-    try {
-      if ((await new Deno.Command(path, { args: ["version"], stdout: "null" }).output()).success) return path;
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
-  }
-  console.log("skipped: there is no Go here");
-  return null;
-}
 
 async function run(command: string, args: string[], cwd: string): Promise<string> {
   const { code, stdout, stderr } = await new Deno.Command(command, { args, cwd }).output();

@@ -1,7 +1,8 @@
 /**
  * The Connect protocol, case by case, for what we claim: unary and server-streaming procedures over HTTP/1.1, JSON and binary,
- * deadlines, errors, compression negotiated away. The conformance runner cannot be had from the registries that this
- * project uses; the cases are made from the published specification (its section is named in each group).
+ * deadlines, errors, compression negotiated away. The protocol's own conformance suite runs too, where Go is there
+ * (tests/interop/conformance_test.ts); these cases run everywhere, on the real service, and hold what is ours: sessions, the
+ * token, places in malformed messages. They are made from the published specification (its section is named in each group).
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
@@ -60,7 +61,13 @@ const UNARY: readonly Case[] = [
     body: '{"code":"1","options":{"call_id":"5","session_label":""}}',
     status: 200,
   },
-  { name: "a type of a stream", body: "{}", headers: { "content-type": STREAM_TYPE }, status: 415 },
+  {
+    name: "a type of a stream",
+    body: "{}",
+    headers: { "content-type": STREAM_TYPE },
+    status: 415,
+    code: "unknown",
+  },
   { name: "a type of gRPC", body: "{}", headers: { "content-type": "application/grpc" }, status: 415 },
   { name: "plain text", body: "{}", headers: { "content-type": "text/plain" }, status: 415 },
   // Unary-Request: bare message
@@ -190,6 +197,17 @@ const UNARY: readonly Case[] = [
     code: "unauthenticated",
   },
   {
+    name: "a body as large as the limit",
+    body: `{"code":"${"#".repeat(65_536 - 11)}"}`,
+    status: 200,
+  },
+  {
+    name: "a body one byte over the limit",
+    body: `{"code":"${"#".repeat(65_536 - 10)}"}`,
+    status: 413,
+    code: "resource_exhausted",
+  },
+  {
     name: "a body over the limit",
     body: `{"code":"${"#".repeat(70_000)}"}`,
     status: 413,
@@ -225,7 +243,13 @@ const STREAMS: readonly StreamCase[] = [
   },
   { name: "no message", body: new Uint8Array(0), code: "unimplemented" },
   { name: "two messages", body: join(envelope("{}"), envelope("{}")), code: "unimplemented" },
-  { name: "a compressed message", body: envelope(RUN, 1), code: "unimplemented" },
+  { name: "a compressed message, with no encoding named", body: envelope(RUN, 1), code: "internal" },
+  { name: "a message with a flag of the end", body: envelope(RUN, 2), code: "invalid_argument" },
+  {
+    name: "a message as large as the limit",
+    body: envelope(RUN.replace("print(1)", "#".repeat(65_536 - RUN.length + "print(1)".length))),
+    messages: 1,
+  },
   {
     name: "an encoding that is not known",
     body: envelope(RUN),

@@ -83,7 +83,7 @@ function streams(): [string, Uint8Array, string, string?][] {
     ["a length that is one too long", envelope(0, RUN, RUN.length + 1), "invalid_argument"],
     ["a length that is one too short", envelope(0, RUN, RUN.length - 1), "unimplemented"],
     ["a length of 4 GiB", envelope(0, RUN, 0xffffffff), "invalid_argument"],
-    ["compressed", envelope(1, RUN), "unimplemented"],
+    ["compressed", envelope(1, RUN), "internal"],
     ["compressed and last", envelope(3, RUN), "invalid_argument"],
     ["two messages", join(envelope(0, RUN), envelope(0, RUN)), "unimplemented"],
     ["a message and an end", join(envelope(0, RUN), envelope(2, "{}")), "unimplemented"],

@@ -19,6 +19,7 @@ from beep_host.rpc_status import CODES, Status
 
 PATH_PREFIX = b"/" + SERVICE.encode() + b"/"
 _PREFIX = Struct(">BI")
+PREFIX_BYTES = _PREFIX.size
 _COMPRESSED, _LAST = 1, 2
 
 
@@ -65,7 +66,8 @@ def open_envelope(body: bytes | bytearray) -> memoryview:
     if flags & ~_COMPRESSED:
         raise HttpError(400, "protocol", f"Cannot read request: the flags of its message are {flags}, which is no message")
     if flags:
-        raise HttpError(400, "unimplemented", "Cannot read request: its message is compressed")
+        # What the specification says for a flag without an encoding; another encoding was refused with the head.
+        raise HttpError(400, "internal", "Cannot read request: its message is compressed, and no encoding was named")
     end = _PREFIX.size + length
     if len(view) < end:
         raise HttpError(400, "protocol", "Cannot read request: it ends inside an envelope")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from beep_host import rpc_service
 from beep_host.connect_answers import Deadline, SessionAnswer, StreamAnswer, UnaryAnswer
 from beep_host.connect_codec import (
+    PREFIX_BYTES,
     STREAM_CODECS,
     UNARY_CODECS,
     error,
@@ -20,7 +21,8 @@ from beep_host.connect_codec import (
 )
 from beep_host.errors import HostError
 from beep_host.http_connection import HttpConnection
-from beep_host.http_parser import HttpError, RequestHead
+from beep_host.http_head import HttpError, RequestHead
+from beep_host.http_parser import RequestParser
 from beep_host.http_policy import HttpPolicy, JSON_TYPE, media_type, method_not_allowed, quote
 from beep_host.http_server import HttpServer
 from beep_host.peer_watch import PeerGone
@@ -88,6 +90,8 @@ class ConnectConnection(HttpConnection):
 
     def __init__(self, sock: object, server: object) -> None:
         super().__init__(sock, server)
+        # The limit is one of messages, and those of a stream have five bytes before them: see `_read_body`.
+        self._parser = RequestParser(self._limits.max_head_bytes, self._limits.max_body_bytes + PREFIX_BYTES)
         self._current: RequestHead | None = None
         self._reading: LentReading | None = None
 
@@ -95,6 +99,25 @@ class ConnectConnection(HttpConnection):
         self._current = None
         head = self._current = super()._read_head()
         return head
+
+    def _read_body(self, head: RequestHead) -> bytes | bytearray:
+        is_stream = media_type(head) in STREAM_CODECS
+        limit = self._limits.max_body_bytes
+        # Before the client is told to go on, and before any of it is awaited.
+        if head.content_length > limit + (PREFIX_BYTES if is_stream else 0):
+            raise self._too_long()
+        try:
+            body = super()._read_body(head)
+        except HttpError as refusal:
+            raise self._too_long() if refusal.status == 413 else refusal from None
+        if len(body) > limit and not is_stream:
+            raise self._too_long()
+        return body
+
+    def _too_long(self) -> HttpError:
+        return HttpError(
+            413, "limit", f"Cannot read request: its message is longer than maxFrameBytes, {self._limits.max_body_bytes}"
+        )
 
     def _answer(self, head: RequestHead, body: bytes | bytearray) -> None:
         if head.path.startswith(DIALECT_PREFIX):

@@ -35,9 +35,10 @@ _CODES_OF_WORDS = {
     "limit": "resource_exhausted",
     "authentication": "unauthenticated",
     "unimplemented": "unimplemented",
+    "internal": "internal",
 }
-# Where HTTP knows better: Connect's own table of statuses.
-_CODES_OF_STATUSES = {403: "permission_denied", 404: "unimplemented", 503: "unavailable"}
+# Where HTTP knows better: what clients of Connect take from a status alone.
+_CODES_OF_STATUSES = {403: "permission_denied", 404: "unimplemented", 405: "unknown", 415: "unknown", 503: "unavailable"}
 
 
 class Status:
