@@ -13,6 +13,7 @@ import { COROUTINES } from "./coroutines.ts";
 import { ERRORS } from "./errors.ts";
 import { EVALUATION } from "./evaluation.ts";
 import { EXCEPTIONS } from "./exceptions.ts";
+import { HOSTILE_CODE } from "./hostile_code.ts";
 import { INFRASTRUCTURE } from "./infrastructure.ts";
 import { ITERATION } from "./iteration.ts";
 import { LIFECYCLE } from "./lifecycle.ts";
@@ -39,5 +40,6 @@ export const CLAUSES: readonly Clause[] = [
   ...PROXIES,
   ...ITERATION,
   ...CONTEXTS,
+  ...HOSTILE_CODE,
   ...INFRASTRUCTURE,
 ];

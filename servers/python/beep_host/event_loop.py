@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from _thread import allocate_lock, get_ident
 
 from beep_host import execution
@@ -49,10 +50,11 @@ class EventLoop:
         with self._lock:
             if self._loop is None:
                 import asyncio
-                import threading
+
+                from beep_host.threads import ServerThread
 
                 loop = asyncio.new_event_loop()
-                threading.Thread(target=self._serve, args=(loop,), name="beep-event-loop", daemon=True).start()
+                ServerThread("beep-event-loop", self._serve, loop).start()
                 self._loop = loop
             return self._loop
 
@@ -68,6 +70,9 @@ class EventLoop:
             except (KeyboardInterrupt, SystemExit):
                 # A task raised it: asyncio stores it in the task, where the call reports it, and raises it here too.
                 continue
+            except BaseException as error:
+                # A trace function that a coroutine has left here; Python has removed it now.
+                print(f"beep_host: the event loop was broken off by {error!r} and goes on", file=sys.__stderr__)
 
     def _would_wait_for_itself(self, call: object) -> bool:
         blocked_by = self._blocked_by

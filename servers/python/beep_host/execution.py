@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from _thread import get_ident
+from sys import getprofile, gettrace, setprofile, settrace
 
 from beep_host import errors, interrupts, operations, output
 from beep_host.current_call import current_call
@@ -112,7 +113,7 @@ class Call:
 class ThreadState:
     """Which call runs on a thread: the innermost one, since a callback can nest calls."""
 
-    __slots__ = ("ident", "is_main", "running", "signals")
+    __slots__ = ("ident", "is_main", "running", "signals", "tracing")
 
     def __init__(self, is_main: bool) -> None:
         self.is_main = is_main
@@ -120,6 +121,8 @@ class ThreadState:
         self.signals = 0
         self.ident = get_ident()
         self.running: Call | None = None
+        # The trace and the profile function that user code has set here, taken away between calls.
+        self.tracing: tuple | None = None
 
 
 def run_call(call: Call, state: ThreadState) -> None:
@@ -136,16 +139,27 @@ def run_call(call: Call, state: ThreadState) -> None:
             state.running = call
             current_call.set(call)
             call.interruptible = True
+            tracing = state.tracing
+            if tracing is not None:
+                state.tracing = None
+                setprofile(tracing[1])
+                settrace(tracing[0])
             value = operations.perform(call)
         except BaseException as raised:
             error = raised
             _describe(call, error)
-        _settle(call)
-    except CallInterrupted as raised:
-        # In a `__str__`; or the one injection of another thread came after user code had ended and before it was ruled
-        # out.
-        error = raised
-        _settle(call)
+    except BaseException as raised:
+        error = raised  # an interrupt, in a `__str__`
+    while True:
+        try:
+            _settle(call)
+            if gettrace() is not None or getprofile() is not None:
+                _take_tracing(state)
+            break
+        except BaseException as raised:
+            # The one injection of another thread came after user code had ended and before it was ruled out; or a trace
+            # function of user code has raised. Python has removed that one, so this ends.
+            error = raised
     state.running = call.outer
     if call.outer is not None:
         call.outer.inner = None
@@ -160,6 +174,14 @@ def run_call(call: Call, state: ThreadState) -> None:
     except BaseException as failure:
         # A reply that cannot be made (no memory, no connection) must not end the session's thread.
         _report_lost_reply(call, failure)
+
+
+def _take_tracing(state: ThreadState) -> None:
+    """Takes what user code has set away until its next call, so that nothing of ours is traced, or broken off by it."""
+    tracing = (gettrace(), getprofile())
+    settrace(None)
+    setprofile(None)
+    state.tracing = tracing
 
 
 def _describe(call: Call, error: BaseException) -> None:

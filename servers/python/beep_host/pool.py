@@ -9,6 +9,7 @@ from _queue import SimpleQueue
 from _thread import allocate_lock
 
 from beep_host.execution import ThreadState, run_call
+from beep_host.threads import ServerThread
 
 
 class CallPool:
@@ -35,11 +36,9 @@ class CallPool:
             self._start(call)
 
     def _start(self, call: object) -> None:
-        import threading
-
         try:
             # In a list, from which the thread takes it: a thread keeps its arguments for as long as it runs.
-            threading.Thread(target=self._serve, args=([call],), name="beep-concurrent-call", daemon=True).start()
+            ServerThread("beep-concurrent-call", self._serve, [call]).start()
         except RuntimeError as error:
             with self._lock:
                 self._threads -= 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from beep_host import raised, values
 from beep_host.errors import error_payload
 from beep_host.frames import check_size
+from beep_host.json_text import dumps
 from beep_host.operations import WithParts
 
 
@@ -111,20 +112,6 @@ def _event(call: object, kind: str, value: object, parts: tuple, binary: list | 
     json = dumps([call.id, kind, value] if binary is None else [call.id, kind, value, binary])
     check_size(call.client.server.limits.max_frame_bytes, json, parts)
     return json
-
-
-_encode: object | None = None
-
-
-def dumps(value: object) -> bytes:
-    """Our own plain data as compact JSON."""
-    global _encode
-    if _encode is None:
-        # Once, for the ready line: what user code does to `sys.modules` later is no business of ours.
-        from json import JSONEncoder
-
-        _encode = JSONEncoder(separators=(",", ":")).encode
-    return _encode(value).encode()
 
 
 # The operations whose result is a value of user code; all others answer with plain data of ours.

@@ -7,7 +7,7 @@ import sys
 from _thread import allocate_lock, start_new_thread
 from time import monotonic
 
-from beep_host import execution, interrupts
+from beep_host import execution, interrupts, threads
 from beep_host.admission import Admissions, RefusedTokens
 from beep_host.clients import Client
 from beep_host.clr_finder import StandInFinder
@@ -127,9 +127,7 @@ class Server:
                 job(execution.ThreadState(False))
 
         if not self.main_thread.claim(job, session):
-            import threading
-
-            threading.Thread(target=run_here_or_there, name="beep-session", daemon=True).start()
+            threads.ServerThread("beep-session", run_here_or_there).start()
 
     def cancel_in_background(self, target: execution.Call, request: execution.Call | None) -> None:
         """Stops a call on a thread of its own, and answers the request that asked for it."""
@@ -241,6 +239,7 @@ def main() -> None:
         process.arm_lifeline(lifeline, server.close)
         _take_signals(server)
         signals.install()
+        threads.install()
         ForkGuard(server, lifeline).install()
         process.set_switch_interval()
         output.install()

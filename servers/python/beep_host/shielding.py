@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from _thread import get_ident
+from sys import getprofile, gettrace, setprofile, settrace
 
 from beep_host.errors import CallInterrupted
 
@@ -13,13 +14,13 @@ MAX_RAISED = 3
 def shielded(call: object, function: object, *args: object) -> None:
     """Runs a function of ours amid user code, so that no interrupt breaks it off; one that is due comes after it."""
     if get_ident() != call.thread:
-        function(*args)
+        _untraced(function, args)
         # A coroutine that does nothing but print never awaits, and could be stopped nowhere else.
         if call.cancel_requested and call.client.server.event_loop.is_current:
             raise CallInterrupted
         return
     if not call.interruptible:
-        function(*args)
+        _untraced(function, args)
         return
     call.is_shielded = True
     call.interruptible = False
@@ -29,7 +30,7 @@ def shielded(call: object, function: object, *args: object) -> None:
             with lock:
                 pass  # an injection under way has been made when the lock is free
             _take_injected()
-        function(*args)
+        _untraced(function, args)
     finally:
         call.interruptible = True
         call.is_shielded = False
@@ -45,7 +46,7 @@ def unbroken(call: object | None, function: object, *args: object) -> object:
     """Asks the client amid user code, and gives its answer. A stop ends the waiting (`abandon`); an exception amid it
     could cut a message short, or lose what was just taken from the queue or belongs to a call that is nested here."""
     if call is None or not call.interruptible or get_ident() != call.thread:
-        return function(*args)
+        return _untraced(function, args)
     call.interruptible = False
     try:
         lock = call.lock
@@ -53,9 +54,23 @@ def unbroken(call: object | None, function: object, *args: object) -> object:
             with lock:
                 pass
             _take_injected()
-        return function(*args)
+        return _untraced(function, args)
     finally:
         call.interruptible = True
+
+
+def _untraced(function: object, args: tuple) -> object:
+    """Calls a function of ours without the trace and profile functions of user code: they may raise anywhere."""
+    trace, profile = gettrace(), getprofile()
+    if trace is None and profile is None:
+        return function(*args)
+    settrace(None)
+    setprofile(None)
+    try:
+        return function(*args)
+    finally:
+        setprofile(profile)
+        settrace(trace)
 
 
 def _take_injected() -> None:

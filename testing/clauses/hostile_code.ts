@@ -1,0 +1,150 @@
+/**
+ * Clauses about code that breaks what the interpreter shares with the server: tracing, built-in functions. Such code fails
+ * itself, most likely; the calls after it do not.
+ *
+ * @module
+ */
+
+import { assertEquals, assertRejects } from "@std/assert";
+import { CallTimeoutError, PythonError } from "../../core/errors.ts";
+import type { Clause, ClauseContext } from "../clause.ts";
+
+function clause(id: string, sentence: string, body: (context: ClauseContext) => Promise<void>): Clause {
+  return { id: `hostile/${id}`, sentence, marks: ["python"], isolated: true, body };
+}
+
+/** That calls of all kinds work. */
+async function assertAllWorks({ backend }: ClauseContext): Promise<void> {
+  let out = "";
+  const options = { onStdout: (text: string) => void (out += text) };
+  assertEquals(
+    await backend.evaluate("import sys\nsys.stdout.write('said\\n')\n1 + n", { n: 1 }, options),
+    2,
+  );
+  assertEquals(out, "said\n");
+  assertEquals(await backend.evaluate("f(20) + 1", { f: (n: number) => 2 * n }), 41);
+  assertEquals(await backend.evaluate("[1, 'ü', None, 2.5]"), [1, "ü", null, 2.5]);
+  const error = await assertRejects(() => backend.evaluate("1 / 0"), PythonError);
+  assertEquals(error.pythonType, "ZeroDivisionError");
+  assertEquals(await backend.evaluate("1 + 1", undefined, { concurrent: true }), 2);
+  const endless = backend.evaluate("while True: pass", undefined, { timeoutMs: 50 });
+  await assertRejects(() => endless, CallTimeoutError);
+}
+
+// Raises at every event, or at one of the later ones, wherever those fall.
+const RAISING = `
+import sys, threading
+def raising(after):
+    left = [after]
+    def trace(frame, event, arg):
+        left[0] -= 1
+        if left[0] < 0:
+            raise ValueError('traced')
+        return trace
+    return trace
+`;
+
+/** See the module comment. */
+export const HOSTILE_CODE: readonly Clause[] = [
+  ...["settrace", "setprofile"].map((set) =>
+    clause(
+      set,
+      `a function given to sys.${set} that raises, whenever it does, fails one call at most`,
+      async (context) => {
+        const { backend } = context;
+        await backend.evaluate(RAISING);
+        for (let after = 0; after < 60; after += after < 12 ? 1 : 7) {
+          const code = `sys.${set}(raising(${after}))\nprint('a')\nsum([1, 2])`;
+          const results = await Promise.allSettled(
+            [code, "2 + 2", "len([1])"].map((code) =>
+              backend.evaluate(code, undefined, { onStdout: () => {} })
+            ),
+          );
+          const failures = results.flatMap((result) => result.status === "rejected" ? [result.reason] : []);
+          assertEquals(failures.length <= 1, true, String(failures));
+          for (const failure of failures) assertEquals(failure.pythonType, "ValueError", String(failure));
+          assertEquals(await backend.evaluate(`sys.${set}(None)\n3`).catch(() => 3), 3);
+        }
+        await assertAllWorks(context);
+      },
+    )
+  ),
+  clause(
+    "settrace-coroutine",
+    "a trace function that raises on the event loop ends with the coroutines of that moment",
+    async (context) => {
+      const { backend } = context;
+      await backend.evaluate(`${RAISING}\nimport asyncio`);
+      for (const after of [0, 4, 9]) {
+        const code = `sys.settrace(raising(${after}))\nawait asyncio.sleep(0)\nsys.settrace(None)\n3`;
+        await backend.evaluate(code, undefined, { timeoutMs: 200 }).catch(() => {}); // as many events as it has
+        assertEquals(await backend.evaluate("await asyncio.sleep(0.001, 4)"), 4);
+      }
+      await assertAllWorks(context);
+    },
+  ),
+  clause("trace-persists", "a trace function stays set for the session's next calls", async ({ backend }) => {
+    const set = `
+import sys
+called = []
+def trace(frame, event, arg):
+    if frame.f_code.co_name in ('first', 'second'):
+        called.append(frame.f_code.co_name)
+sys.settrace(trace)`;
+    await backend.evaluate(set);
+    await backend.evaluate("def first(): pass\nfirst()");
+    await backend.evaluate("def second(): pass\nsecond()");
+    assertEquals(await backend.evaluate("sys.settrace(None)\ncalled"), ["first", "second"]);
+  }),
+  clause(
+    "threading-settrace",
+    "what is given to threading.settrace traces the threads of user code, and none of the server's",
+    async (context) => {
+      const { backend } = context;
+      const code = `${RAISING}
+threading.settrace(raising(0))
+done = []
+threading.excepthook = lambda args: done.append(args.exc_type.__name__)
+thread = threading.Thread(target=lambda: None)
+thread.start()
+thread.join()
+threading.setprofile(raising(0))
+done`;
+      assertEquals(await backend.evaluate(code), ["ValueError"]);
+      assertEquals(
+        await Promise.all([1, 2, 3].map((n) => backend.evaluate("n", { n }, { concurrent: true }))),
+        [1, 2, 3],
+      );
+      assertEquals(await backend.evaluate("import asyncio\nawait asyncio.sleep(0, 5)"), 5);
+      await backend.openSession?.("further");
+      if (backend.openSession) assertEquals(await backend.evaluate("6", {}, { session: "further" }), 6);
+      await assertAllWorks(context);
+    },
+  ),
+  clause(
+    "builtins",
+    "built-in functions that code deletes or replaces are those of user code alone",
+    async (context) => {
+      const { backend } = context;
+      const names = await backend.evaluate<string[]>(
+        "import builtins\nkept = dict(vars(builtins))\n[name for name in kept if not name.startswith('__') and name not in ('None', 'True', 'False')]",
+      );
+      await backend.evaluate("import asyncio, threading\nawait asyncio.sleep(0)"); // what they import lazily
+      await assertAllWorks(context);
+      for (const change of ["del builtins.NAME", "builtins.NAME = None"]) {
+        for (const name of names) {
+          assertEquals(await backend.evaluate(change.replace("NAME", name)), null, name);
+          assertEquals(await backend.evaluate("1 + n", { n: 1 }), 2, name);
+          const error = await assertRejects(() => backend.evaluate("1 / 0"), PythonError);
+          assertEquals(error.pythonType, "ZeroDivisionError", name);
+          assertEquals(
+            await backend.evaluate(`vars = kept['vars']\nvars(builtins).update(kept)`),
+            null,
+            name,
+          );
+        }
+      }
+      await assertAllWorks(context);
+    },
+  ),
+];
