@@ -71,8 +71,10 @@ async function race(host: PythonHost, kind: Kind, rounds: number): Promise<numbe
   return cancelled;
 }
 
-for (const transport of ["pipe", "http"] as const) {
-  const rounds = Math.ceil(RACES * (transport === "pipe" ? 0.9 : 0.1) / KINDS.length);
+for (const transport of ["pipe", "http", "rpc"] as const) {
+  const rounds = Math.ceil(
+    RACES * (transport === "pipe" ? 0.85 : transport === "http" ? 0.1 : 0.05) / KINDS.length,
+  );
   Deno.test(`case 69, 72: ${rounds * KINDS.length} cancels race the end of their calls: ${transport}`, async () => {
     await using place = await makePlace();
     await using host = await place.start({ transport });

@@ -29,7 +29,7 @@ async function makeBench(): Promise<Bench> {
   };
 }
 
-for (const transport of ["pipe", "http"] as const) {
+for (const transport of ["pipe", "http", "rpc"] as const) {
   Deno.test(`run() uses every worker, and each does one thing at a time: ${transport}`, async () => {
     await using bench = await makeBench();
     await using pool = await bench.start({ transport, setup: "import os, time\nbusy = 0" });

@@ -16,7 +16,7 @@ import { makePlace, rejection, until } from "./_servers.ts";
 
 const CRASH = "import os; os._exit(7)";
 
-for (const transport of ["pipe", "http"] as const) {
+for (const transport of ["pipe", "http", "rpc"] as const) {
   Deno.test(`case 53: restart is off unless asked for: ${transport}`, async () => {
     await using place = await makePlace();
     await using host = await place.start({ transport });

@@ -82,8 +82,8 @@ async function die(host: PythonHost, way: Way): Promise<number> {
   return took;
 }
 
-for (const transport of ["pipe", "http"] as const) {
-  const deaths = Math.ceil(DEATHS / 2);
+for (const transport of ["pipe", "http", "rpc"] as const) {
+  const deaths = Math.ceil(DEATHS / 3);
   Deno.test({
     name: `case 51: ${deaths} servers that die in the middle of calls reject all of them: ${transport}`,
     ignore: Deno.build.os === "windows",

@@ -5,7 +5,7 @@ import { PythonHostError } from "../../core/errors.ts";
 import { PythonHostPipe } from "../../transports/mod.ts";
 import { makePlace, rejection, until } from "./_servers.ts";
 
-for (const transport of ["pipe", "http"] as const) {
+for (const transport of ["pipe", "http", "rpc"] as const) {
   Deno.test(`stats() counts calls by how they ended, and asks the server: ${transport}`, async () => {
     await using place = await makePlace();
     await using host = await place.start({ transport, restart: { backoffMs: 1 } });
