@@ -51,7 +51,7 @@ export type {
 } from "./host/mod.ts";
 export { CallCounters, type CallStatistics, type CountedEnd } from "./core/call_counters.ts";
 export type { LatencySummary } from "./core/latency_histogram.ts";
-export type { HostEndpoint, HostEnvironment, HostTransport, PythonHostOptions } from "./host/mod.ts";
+export type { HostEndpoint, HostEnvironment, HostTls, HostTransport, PythonHostOptions } from "./host/mod.ts";
 
 // Backends, and the interface that all of them have
 export { PythonHostClient, PythonHostHttp, PythonHostPipe, PythonHostRpc } from "./transports/mod.ts";

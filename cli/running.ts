@@ -10,6 +10,7 @@ import { PythonHostError } from "../core/errors.ts";
 import { connectTo } from "../host/transports.ts";
 import { hostRunDirectory } from "../servers/directories.ts";
 import { listRunEntries } from "../servers/run_entries.ts";
+import type { ClientTls } from "../transports/mod.ts";
 
 /** How long a server is given to answer a question about itself. */
 const ANSWER_TIMEOUT_MS = 2_000;
@@ -25,8 +26,10 @@ export async function runningEntries(): Promise<RunEntry[]> {
 }
 
 /** Connects to the server of an entry; the backend of an answer is the caller's to close. */
-export async function ask(entry: RunEntry): Promise<Answer> {
-  const backend = connectTo(entry.transport, entry.address, entry.token);
+export async function ask(entry: RunEntry, tls: ClientTls): Promise<Answer> {
+  // By TLS the name is what is proved; the address that is bound stands in few certificates.
+  const address = entry.address.startsWith("https:") ? entry.endpoint : entry.address;
+  const backend = connectTo(entry.transport, address, { token: entry.token, tls, protocol: entry.protocol });
   try {
     const info = await backend.initialize({ timeoutMs: ANSWER_TIMEOUT_MS });
     return { entry, info, backend };

@@ -8,6 +8,7 @@ import { SILENT_LOGGER } from "../core/logger.ts";
 import { hostRunDirectory } from "../servers/directories.ts";
 import { removeDeadEntries } from "../servers/run_entries.ts";
 import type { Command } from "npm:commander@^15.1.0";
+import { addClientTlsFlags, clientTls, type ClientTlsFlags } from "./client_tls.ts";
 import { ask, runningEntries } from "./running.ts";
 
 /** One line of the table; tokens are not shown. */
@@ -18,18 +19,23 @@ interface StatusRow {
   readonly state: string;
 }
 
-/** Adds the verb. */
-export function addStatusVerb(program: Command, report: (exitCode: number) => void): void {
-  program.command("status")
-    .description("Show the servers of this user and whether they answer.")
-    .option("--json", "print JSON, one array of objects")
-    .action(async (flags: { json?: boolean }) => report(await status(flags.json === true)));
+interface StatusFlags extends ClientTlsFlags {
+  readonly json?: true;
 }
 
-async function status(json: boolean): Promise<number> {
+/** Adds the verb. */
+export function addStatusVerb(program: Command, report: (exitCode: number) => void): void {
+  const command = program.command("status")
+    .description("Show the servers of this user and whether they answer.")
+    .option("--json", "print JSON, one array of objects");
+  addClientTlsFlags(command).action(async (flags: StatusFlags) => report(await status(flags)));
+}
+
+async function status({ json, ...flags }: StatusFlags): Promise<number> {
+  const tls = await clientTls(flags);
   await removeDeadEntries(hostRunDirectory(), SILENT_LOGGER, Infinity);
   const rows = await Promise.all((await runningEntries()).map(async (entry): Promise<StatusRow> => {
-    const answer = await ask(entry);
+    const answer = await ask(entry, tls);
     if ("backend" in answer) await answer.backend.close();
     const state = "info" in answer
       ? `Python ${answer.info.pythonVersion}`

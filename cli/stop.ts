@@ -1,5 +1,5 @@
 /**
- * `stop http|pipe`: ends a server that another program has started.
+ * `stop http|pipe|rpc`: ends a server that another program has started.
  *
  * @module
  */
@@ -8,23 +8,28 @@ import type { Command } from "npm:commander@^15.1.0";
 import { portOf, type RunEntry } from "../core/endpoint.ts";
 import { PythonHostError } from "../core/errors.ts";
 import { hostRunDirectory } from "../servers/directories.ts";
+import { addClientTlsFlags, clientTls, type ClientTlsFlags } from "./client_tls.ts";
 import { ask, runningEntries } from "./running.ts";
 import { addressFor, type CliTransport, parsePort, type ServerAddress, TRANSPORTS } from "./verb.ts";
 
 /** A server gives itself two seconds; its owner kills it half a second later. */
 const STOP_TIMEOUT_MS = 5_000;
 
+interface StopFlags extends ServerAddress, ClientTlsFlags {}
+
 /** Adds the verb. */
 export function addStopVerb(program: Command, report: (exitCode: number) => void): void {
-  program.command("stop")
+  const command = program.command("stop")
     .description("End a server of this user.")
     .addArgument(program.createArgument("<transport>", "kind of wire").choices(TRANSPORTS))
-    .option("--port <number>", "port of the HTTP server (default: 5678)", parsePort)
-    .option("--name <name>", "name or path of the pipe (default: beep-python-pipe)")
-    .action(async (transport: CliTransport, flags: ServerAddress) => report(await stop(transport, flags)));
+    .option("--port <number>", "port of HTTP or RPC (default: 5678, 50051)", parsePort)
+    .option("--name <name>", "name or path of the pipe (default: beep-python-pipe)");
+  addClientTlsFlags(command)
+    .action(async (transport: CliTransport, flags: StopFlags) => report(await stop(transport, flags)));
 }
 
-async function stop(transport: CliTransport, flags: ServerAddress): Promise<number> {
+async function stop(transport: CliTransport, flags: StopFlags): Promise<number> {
+  const tls = await clientTls(flags);
   const { name, port } = addressFor(transport, flags);
   const entries = await runningEntries();
   const entry = entries.find((one) =>
@@ -41,11 +46,17 @@ async function stop(transport: CliTransport, flags: ServerAddress): Promise<numb
       },
     );
   }
-  const answer = await ask(entry);
+  const answer = await ask(entry, tls);
   if ("error" in answer) throw answer.error;
-  // The number in an entry may since have gone to another process; what the server itself says cannot be wrong.
   const { pid } = answer.info;
   await answer.backend.close();
+  // The number in an entry may since have gone to another process, and who answers may be another server.
+  if (pid !== entry.pid) {
+    throw new PythonHostError(
+      "connect",
+      `Cannot stop the ${transport} server at ${endpoint}: process ${pid} answers there, and ${entry.pid} is entered`,
+    );
+  }
   using watcher = Deno.watchFs(hostRunDirectory());
   Deno.kill(pid, "SIGTERM");
   await waitUntilRemoved(watcher, entry);

@@ -8,7 +8,7 @@ import "./script_access.ts";
 
 export { PythonHost } from "./python_host.ts";
 export type { HostEnvironment } from "./environment.ts";
-export type { HostEndpoint, HostTransport, PythonHostOptions } from "./options.ts";
+export type { HostEndpoint, HostTls, HostTransport, PythonHostOptions } from "./options.ts";
 export type { RestartEvent, RestartOptions } from "./restart.ts";
 export type { HostStatistics, ServerStatistics } from "./statistics.ts";
 export { createHostApi } from "./api.ts";

@@ -9,8 +9,14 @@ import type { CallCounters } from "../core/call_counters.ts";
 import { PythonHostError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { ProgressListener } from "../infrastructure/mod.ts";
-import type { ListenOptions, RpcServerOptions, ServerLimits, ServerOptions } from "../servers/mod.ts";
-import type { CallTracer, ExplainEnd } from "../transports/mod.ts";
+import type {
+  ListenOptions,
+  RpcServerOptions,
+  ServerLimits,
+  ServerOptions,
+  ServerTls,
+} from "../servers/mod.ts";
+import type { CallTracer, ClientTls, ExplainEnd } from "../transports/mod.ts";
 import type { InfrastructureOption } from "./api_capabilities.ts";
 import type { DotnetOptions } from "./dotnet.ts";
 import type { RestartOptions } from "./restart.ts";
@@ -53,6 +59,12 @@ export interface HostTransport {
     | undefined;
 }
 
+/** TLS between a host and its server: the paths that the server reads, and what the host itself trusts and shows. */
+export interface HostTls extends ServerTls {
+  /** For the host's own backend. The certificate must be one for `localhost`. @default {the authorities of the system} */
+  readonly client?: ClientTls | undefined;
+}
+
 /** Options of `PythonHost.start`. */
 export interface PythonHostOptions {
   /** The Python that is wanted: a version (`"3.12"`), conditions (`">=3.10"`), or a path. @default {">=3.9"} */
@@ -79,6 +91,8 @@ export interface PythonHostOptions {
   readonly transport?: "pipe" | "http" | "rpc" | HostTransport | undefined;
   /** For transport `"rpc"`: with `{ grpc: true }` host and server speak gRPC, whose packages are installed for it. */
   readonly rpc?: RpcServerOptions | undefined;
+  /** For the transports `"http"` and `"rpc"`: they speak TLS, by these files and with this trust. */
+  readonly tls?: HostTls | undefined;
   /** How long the server may take until it is ready, in milliseconds. @default {30000} */
   readonly startTimeoutMs?: number | undefined;
   /** Bounds that the server keeps. */

@@ -267,7 +267,7 @@ export class PythonHostPool implements AsyncDisposable {
   async #startWorker(signal: AbortSignal): Promise<void> {
     const setup = {
       python: this.environment.python,
-      transport: resolveTransport(this.#options.transport, this.#options.rpc),
+      transport: resolveTransport(this.#options),
       options: this.#options,
       counters: this.#counters,
       servers: this.#servers,

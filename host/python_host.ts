@@ -103,7 +103,7 @@ export class PythonHost implements PythonHostBackend {
    */
   static async start(given: PythonHostOptions = {}): Promise<PythonHost> {
     given.signal?.throwIfAborted();
-    const transport = resolveTransport(given.transport, given.rpc);
+    const transport = resolveTransport(given);
     requireHostPermissions(given, transport);
     const replaces = replacesUninterruptible(given.uninterruptible);
     const environment = await resolveEnvironment(given);

@@ -5,58 +5,7 @@ import { PythonHostHttp } from "../../transports/http.ts";
 import { PythonHostPipe } from "../../transports/pipe.ts";
 import { makeHome } from "../host/_home.ts";
 import { waitUntilGone } from "../servers/_launch.ts";
-
-const CLI = new URL("../../cli/mod.ts", import.meta.url).pathname;
-const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
-const ARGS = ["run", "-A", "--no-check", "--no-lock", "-c", CONFIG, CLI];
-
-interface Finished {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs a verb to its end. */
-async function run(...args: string[]): Promise<Finished> {
-  const output = await new Deno.Command(Deno.execPath(), { args: [...ARGS, ...args], env: { NO_COLOR: "1" } })
-    .output();
-  const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
-  return { code: output.code, stdout: text(output.stdout), stderr: text(output.stderr) };
-}
-
-/** Runs `start` and waits for the endpoint that it prints. */
-async function serve(
-  ...args: string[]
-): Promise<{ endpoint: string; end: () => Promise<Finished> } & { process: Deno.ChildProcess }> {
-  const process = new Deno.Command(Deno.execPath(), {
-    args: [...ARGS, "start", ...args],
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const stderr = new Response(process.stderr).text();
-  const reader = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  let stdout = "";
-  while (!stdout.includes("\n")) {
-    const { value, done } = await reader.read();
-    if (done) throw new Error(`It ended early: ${await stderr}`);
-    stdout += value;
-  }
-  const end = async (): Promise<Finished> => {
-    const { code } = await process.status;
-    await reader.cancel();
-    return { code, stdout, stderr: await stderr };
-  };
-  return { endpoint: stdout.trim(), end, process };
-}
-
-/** Makes the environment that the verbs use by a quick one, so that no test waits for pip. */
-async function homeWithEnvironment(): Promise<{ path: string } & AsyncDisposable> {
-  const home = await makeHome();
-  const { VenvManager } = await import("../../infrastructure/mod.ts");
-  await new VenvManager().ensure({ name: "admin", pip: false });
-  return home;
-}
+import { CLI, CONFIG, homeWithEnvironment, run, serve } from "./_cli.ts";
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   Deno.test({
