@@ -25,6 +25,8 @@ export interface RunEntry {
   readonly schema: 1;
   /** The kind of wire. */
   readonly transport: string;
+  /** Left out but for a server of `transport` "rpc" that speaks gRPC at its address. */
+  readonly protocol?: "grpc";
   /** What a client calls it: the pipe's name, or `http://localhost:5678`. */
   readonly endpoint: string;
   /** Where it really listens: an absolute socket path, `\\.\pipe\…`, or `http://127.0.0.1:5678`. */
@@ -110,7 +112,9 @@ export function isPipeName(endpoint: string): boolean {
 
 /** Checks what a user gave for a pipe: a name, an absolute path or `\\.\pipe\…`. */
 export function checkPipeEndpoint(endpoint: string): string {
-  if (isPipeName(endpoint) || !endpoint.includes("\0") && /^(\/|\\\\\.\\pipe\\|[A-Za-z]:\\)/.test(endpoint)) return endpoint;
+  if (isPipeName(endpoint) || !endpoint.includes("\0") && /^(\/|\\\\\.\\pipe\\|[A-Za-z]:\\)/.test(endpoint)) {
+    return endpoint;
+  }
   throw new ConnectError(
     `Cannot use pipe endpoint "${endpoint}": it is neither a name of letters, digits, ".", "_" and "-" nor an absolute path`,
   );

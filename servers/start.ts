@@ -117,6 +117,7 @@ export async function launch(options: ServerOptions, context: LaunchContext): Pr
   const entry: RunEntry = {
     schema: 1,
     transport,
+    ...(options.rpc?.grpc === true ? { protocol: "grpc" } : {}),
     ...(claim === undefined
       ? reachableFrom(ready.address)
       : { endpoint: claim.endpoint, address: ready.address }),
