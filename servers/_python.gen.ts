@@ -7,7 +7,7 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex. */
-export const PYTHON_SOURCES_HASH: string = "5700bf5333aef77e318ce341836db4a8f1bf72225e47670d758ceea3f1227c10";
+export const PYTHON_SOURCES_HASH: string = "9eca8fc518123b1681cc5080d03725e4586742395235d780a2c16854df832afa";
 
 /** The content of each file by its path, with `/`, from the directory that Python is started on. */
 export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
@@ -3367,7 +3367,7 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "    return program",
     "",
     "",
-    "def run_program(program: Program, namespace: dict, values: tuple = ()) -> object:",
+    "def run_program(program: Program, namespace: dict, values: object = ()) -> object:",
     "    \"\"\"Runs a program on this thread. An async one gives its coroutine, which has not begun to run.\"\"\"",
     "    function = program.function",
     "    if function is not None:",
@@ -9851,17 +9851,22 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "    \"\"\"Runs code in the session's namespace; `handles` are locals that are objects, by their numbers.\"\"\"",
     "    if type(code) is not str:",
     "        raise ArgumentError(f\"Cannot evaluate code: it must be a string, not {type(code).__name__}\")",
+    "    session = call.session",
     "    if handles:",
-    "        held = call.session.handles",
-    "        objects = {name: held.get(number) for name, number in handles.items()}",
-    "        local_values = {**objects, **local_values} if local_values else objects",
-    "    if not local_values:",
+    "        # Side by side and not merged: a path through a proxy is one of these, and all that it costs is counted.",
+    "        held = session.handles",
+    "        objects = [held.get(number) for number in handles.values()]",
+    "        names = (*handles, *local_values) if local_values else tuple(handles)",
+    "        given = (*objects, *local_values.values()) if local_values else objects",
+    "    elif local_values:",
+    "        names = tuple(local_values)",
+    "        given = local_values.values()",
+    "    else:",
     "        program = compile_program(code)",
-    "        if program.is_async:",
-    "            return _Pending(run_program(program, call.session.namespace))",
-    "        return run_program(program, call.session.namespace)",
-    "    program = compile_program(code, tuple(local_values))",
-    "    result = run_program(program, call.session.namespace, tuple(local_values.values()))",
+    "        result = run_program(program, session.namespace)",
+    "        return _Pending(result) if program.is_async else result",
+    "    program = compile_program(code, names)",
+    "    result = run_program(program, session.namespace, given)",
     "    return _Pending(result) if program.is_async else result",
     "",
     "",

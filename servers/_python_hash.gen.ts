@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "5700bf5333aef77e318ce341836db4a8f1bf72225e47670d758ceea3f1227c10";
+export const PYTHON_SOURCES_HASH: string = "9eca8fc518123b1681cc5080d03725e4586742395235d780a2c16854df832afa";

@@ -28,15 +28,21 @@ export function evaluateArguments(
   if (locals === undefined) return { args: [code], handles: undefined };
   let held: Record<string, number> | undefined;
   const handles: number[] = [];
+  const values: Record<string, unknown> = {};
   for (const name in locals) {
     const value = locals[name];
-    if (!(value instanceof PythonObjectHandle)) continue;
-    const id = idOf(value);
-    (held ??= {})[name] = id;
-    handles.push(id);
+    if (value instanceof PythonObjectHandle) {
+      const id = idOf(value);
+      (held ??= {})[name] = id;
+      handles.push(id);
+    } else if (name === "__proto__") {
+      Object.defineProperty(values, name, { value, enumerable: true });
+    } else {
+      values[name] = value;
+    }
   }
-  if (held === undefined) return { args: [code, locals], handles: undefined };
-  const values: Record<string, unknown> = {};
-  for (const name in locals) if (!(name in held)) values[name] = locals[name];
-  return { args: [code, values, held], handles };
+  // Without handles the locals go as they are: what they are is for the encoder to say.
+  return held === undefined
+    ? { args: [code, locals], handles: undefined }
+    : { args: [code, values, held], handles };
 }

@@ -72,7 +72,7 @@ def compile_program(source: str, names: tuple = ()) -> Program:
     return program
 
 
-def run_program(program: Program, namespace: dict, values: tuple = ()) -> object:
+def run_program(program: Program, namespace: dict, values: object = ()) -> object:
     """Runs a program on this thread. An async one gives its coroutine, which has not begun to run."""
     function = program.function
     if function is not None:

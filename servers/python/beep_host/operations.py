@@ -89,17 +89,22 @@ def evaluate(call: object, code: str, local_values: dict | None = None, handles:
     """Runs code in the session's namespace; `handles` are locals that are objects, by their numbers."""
     if type(code) is not str:
         raise ArgumentError(f"Cannot evaluate code: it must be a string, not {type(code).__name__}")
+    session = call.session
     if handles:
-        held = call.session.handles
-        objects = {name: held.get(number) for name, number in handles.items()}
-        local_values = {**objects, **local_values} if local_values else objects
-    if not local_values:
+        # Side by side and not merged: a path through a proxy is one of these, and all that it costs is counted.
+        held = session.handles
+        objects = [held.get(number) for number in handles.values()]
+        names = (*handles, *local_values) if local_values else tuple(handles)
+        given = (*objects, *local_values.values()) if local_values else objects
+    elif local_values:
+        names = tuple(local_values)
+        given = local_values.values()
+    else:
         program = compile_program(code)
-        if program.is_async:
-            return _Pending(run_program(program, call.session.namespace))
-        return run_program(program, call.session.namespace)
-    program = compile_program(code, tuple(local_values))
-    result = run_program(program, call.session.namespace, tuple(local_values.values()))
+        result = run_program(program, session.namespace)
+        return _Pending(result) if program.is_async else result
+    program = compile_program(code, names)
+    result = run_program(program, session.namespace, given)
     return _Pending(result) if program.is_async else result
 
 
