@@ -241,11 +241,14 @@ export class PythonNotFoundError extends PythonHostError {
 }
 
 /** Why an environment cannot be had, where a caller would do something different. */
-export type EnvironmentErrorReason = "name" | "missing" | "exists" | "in-use" | "other";
+export type EnvironmentErrorReason = "name" | "input" | "missing" | "exists" | "in-use" | "other";
 
 /** An environment cannot be made, found or used. */
 export class EnvironmentError extends PythonHostError {
-  /** The name is not allowed, there is none of that name, there is one already, or somebody uses it. */
+  /**
+   * The name is not allowed, what was asked for cannot be had in any environment, there is none of that name, there is one
+   * already, or somebody uses it.
+   */
   readonly reason: EnvironmentErrorReason;
 
   /** Makes the error. */

@@ -50,6 +50,7 @@ const STATUSES: Readonly<Partial<Record<PythonHostErrorCode, number>>> = {
 
 const REASON_STATUSES: Readonly<Record<EnvironmentErrorReason, number>> = {
   "name": 400,
+  "input": 400,
   "missing": 404,
   "exists": 409,
   "in-use": 409,

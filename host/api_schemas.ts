@@ -7,8 +7,14 @@
 import * as z from "npm:zod@^4.6.7";
 import { HOST_CAPABILITIES } from "./api_capabilities.ts";
 
-const text = z.string().min(1).max(4096);
-const packages = z.array(text).max(10_000);
+const text = z.string().max(4096).regex(/^[^\0]+$/, "a text without NUL");
+// An option among them would be one of the installer's, such as the reading of a file.
+const requirement = z.string().min(1).max(4096).regex(
+  /^\s*[^\s-][^\r\n\0]*$/,
+  "a requirement, not an option or several lines",
+);
+const packages = z.array(requirement).max(10_000);
+const variables = z.record(z.string().regex(/^[^=\0]+$/, 'a name without "="'), z.string());
 
 export const Name: z.ZodType<string> = z.string().max(1000).meta({
   description: 'The name of an environment: 1 to 64 letters, digits, ".", "_" and "-".',
@@ -86,9 +92,9 @@ export const ProviderQuery = z.strictObject({
 export const RunRequest = z.strictObject({
   script: text.optional(),
   module: text.optional(),
-  args: z.array(z.string()).optional(),
+  args: z.array(z.string().regex(/^[^\0]*$/, "a text without NUL")).optional(),
   cwd: text.optional(),
-  env: z.record(z.string(), z.string()).optional(),
+  env: variables.optional(),
   timeoutMs: z.int().positive().optional(),
   infrastructure: z.boolean().default(false).meta({
     description: "Whether it may ask what its starter may.",
@@ -134,15 +140,22 @@ export const Server = z.object({
 export const StartServer = z.strictObject({
   environment: Name,
   transport: z.enum(["pipe", "http", "rpc"]).default("pipe"),
-  name: text.optional().meta({ description: "The name of a pipe." }),
-  port: z.int().min(0).max(65_535).optional(),
+  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "the name of a pipe").optional()
+    .meta({ description: "The name of a pipe." }),
+  port: z.int().min(0).max(65_535).optional().meta({ description: "The port of HTTP or RPC." }),
   modulePaths: z.array(text).optional(),
   cwd: text.optional(),
-  env: z.record(z.string(), z.string()).optional(),
+  env: variables.optional(),
   infrastructure: z.union([
     z.boolean(),
     z.strictObject({ allow: z.array(z.enum(HOST_CAPABILITIES as [typeof HOST_CAPABILITIES[number]])) }),
   ]).optional().meta({ description: "What Python may ask there: never more than its starter may." }),
+}).refine(({ transport, port }) => transport !== "pipe" || port === undefined, {
+  path: ["port"],
+  message: "a pipe has no port",
+}).refine(({ transport, name }) => transport === "pipe" || name === undefined, {
+  path: ["name"],
+  message: "only a pipe has a name",
 }).meta({ id: "StartServer", description: "A server that is to be started in an environment." });
 
 export const Problems = z.object({ problems: z.array(z.string()) })

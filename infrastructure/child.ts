@@ -8,7 +8,7 @@
  * @module
  */
 
-import { CommandError } from "../core/errors.ts";
+import { CommandError, PythonHostError } from "../core/errors.ts";
 import type { EnvironmentValues } from "./context.ts";
 import type { Io, IoProcess } from "./io.ts";
 import { diskFull, mapIoError } from "./io_errors.ts";
@@ -46,6 +46,9 @@ export interface ChildOptions {
   /** How many characters of each stream are kept. @default {4194304} */
   readonly keepCharacters?: number;
 }
+
+/** A timer of more than this ends at once; it is 24 days. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 const KEEP_CHARACTERS = 4 * 1024 * 1024;
 
@@ -113,6 +116,12 @@ export function childEnvironment(
     if (value !== undefined) result[name] = value;
   }
   for (const [name, value] of Object.entries(extra)) {
+    // The system would take what follows the sign for the value, or drop the variable.
+    if (!/^[^=\0]+$/.test(name) || name === "__proto__" || value?.includes("\0")) {
+      throw new PythonHostError("argument", `Cannot set the environment variable ${JSON.stringify(name)}`, {
+        hint: 'A name has no "=" and is not empty, and neither name nor value has a NUL character.',
+      });
+    }
     if (value === undefined) delete result[name];
     else result[name] = value;
   }
@@ -205,7 +214,7 @@ export async function runChild(
   const timer = options.timeoutMs === undefined ? undefined : setTimeout(() => {
     timedOut = true;
     end();
-  }, options.timeoutMs);
+  }, Math.min(options.timeoutMs, LONGEST_TIMER_MS));
   let thrown: { readonly error: unknown } | undefined;
   const tell = (line: string, stream: "stdout" | "stderr"): void => {
     if (thrown !== undefined) return;

@@ -56,6 +56,7 @@ export function chooseDistribution(
   throw new EnvironmentError(
     `Cannot install a Python for request "${request}" on "${triple}": none is known`,
     {
+      reason: "input",
       hint: table.length === 0
         ? "There are no builds for this platform: install a Python by the system's own means."
         : `Known are: ${table.map((row) => row.version + (row.freeThreaded ? "t" : "")).join(", ")}.`,

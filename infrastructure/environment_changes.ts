@@ -51,6 +51,7 @@ export function withoutPackages(
   if (missing.length > 0) {
     throw new EnvironmentError(
       `Cannot uninstall from environment "${name}": it has no ${missing.join(", ")}`,
+      { reason: "input" },
     );
   }
   // pip is put in by its own switch, not as a requirement.

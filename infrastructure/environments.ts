@@ -37,7 +37,7 @@ import {
   packageOf,
   type Specification,
 } from "./specification.ts";
-import { isBare, specify } from "./specify.ts";
+import { givenPackages, isBare, specify } from "./specify.ts";
 import { prepareHome } from "./layout.ts";
 
 /** The name of the environment that host programs run in. */
@@ -194,7 +194,7 @@ export class VenvManager {
     const environment = await this.#current(name);
     const next = withPackages(
       pointer.specification,
-      packages,
+      givenPackages(packages),
       await this.#packages(environment),
       options.sourceBuilds,
     );

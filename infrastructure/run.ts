@@ -5,10 +5,12 @@
  */
 
 import { dirname } from "@std/path";
-import { PythonHostError } from "../core/errors.ts";
+import { EnvironmentError, PythonHostError } from "../core/errors.ts";
 import { childEnvironment, runChild } from "./child.ts";
 import type { Context } from "./context.ts";
 import type { PythonEnvironment } from "./environment_store.ts";
+import { statIfThere } from "./files.ts";
+import { mapIoError } from "./io_errors.ts";
 import type { ScriptInfrastructure } from "./script_access.ts";
 
 /** What is run in an environment, and how. */
@@ -66,6 +68,7 @@ export async function runInEnvironment(
   if ((script === undefined) === (module === undefined)) {
     throw new PythonHostError("argument", "Cannot run in an environment: give either `script` or `module`");
   }
+  if (options.cwd !== undefined) await checkDirectory(context, options.cwd);
   // A script whose name starts with a dash would be taken for an option.
   const target = module !== undefined ? ["-m", module] : [script!.startsWith("-") ? `./${script}` : script!];
   return await runChild(context.io, context.os, environment.python, {
@@ -82,6 +85,17 @@ export async function runInEnvironment(
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
   });
+}
+
+async function checkDirectory({ io }: Context, path: string): Promise<void> {
+  try {
+    if ((await statIfThere(io, path))?.isDirectory === true) return;
+  } catch (error) {
+    // Whoever may not look finds out by starting.
+    if (error instanceof Deno.errors.NotCapable || error instanceof Deno.errors.PermissionDenied) return;
+    throw mapIoError(`run in directory ${JSON.stringify(path)}`, error);
+  }
+  throw new EnvironmentError(`Cannot run in directory "${path}": it is no directory`, { reason: "input" });
 }
 
 /** The user's own folders stay on the path, after ours: nothing but the package `beep_host` is in that one. */

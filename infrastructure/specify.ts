@@ -35,9 +35,37 @@ export function isBare(spec: EnvironmentSpec): boolean {
     spec.template === undefined;
 }
 
+/** What was given as packages or as a lock names packages; files and options have options of their own here. */
+function named(line: string, option: string): string {
+  const refuse = (why: string, hint: string): EnvironmentError =>
+    new EnvironmentError(
+      `Cannot take ${JSON.stringify(line.slice(0, 200))} from option "${option}": ${why}`,
+      {
+        reason: "input",
+        hint,
+      },
+    );
+  if (/[\r\n\0]/.test(line)) throw refuse("it is more than one line", "Give each requirement by itself.");
+  if (/^\s*(-r|--requirement|-c|--constraint)/.test(line)) {
+    throw refuse("it names a file", "Pass the file's path in `requirementsFiles`.");
+  }
+  if (/^\s*(-e|--editable)/.test(line)) {
+    throw refuse(
+      "environments here never change once made",
+      "Pass the folder of your own modules as a module path instead of installing it as editable.",
+    );
+  }
+  return line;
+}
+
 /** A requirement whose path does not depend on the current directory, which is looked at only for a path. */
 function anchored(line: string): string {
   return /^\s*(\.|-f|--find-links)/.test(line) ? relativeTo(Deno.cwd(), line.trim()) : line;
+}
+
+/** What a caller gave as packages, so that it means the same in every directory. */
+export function givenPackages(packages: readonly string[]): string[] {
+  return packages.map((line) => anchored(named(line, "packages")));
 }
 
 /** The canonical form of a specification. */
@@ -46,17 +74,18 @@ export async function specify(
   spec: EnvironmentSpec,
   defaults: SpecificationDefaults,
 ): Promise<Specification> {
-  const lines = (spec.packages ?? []).map(anchored);
+  const lines = givenPackages(spec.packages ?? []);
   if (spec.template !== undefined) {
-    const template = templates[spec.template];
+    const template = Object.hasOwn(templates, spec.template) ? templates[spec.template] : undefined;
     if (template === undefined) {
       throw new EnvironmentError(`Cannot find template "${spec.template}"`, {
+        reason: "input",
         hint: `There are: ${Object.keys(templates).join(", ")}.`,
       });
     }
     lines.push(...template);
   }
-  const constraints = (spec.constraints ?? []).map(anchored);
+  const constraints = (spec.constraints ?? []).map((line) => anchored(named(line, "constraints")));
   // What is hashed must mean the same in every directory; "~" does.
   let python = spec.python !== undefined && isPathRequest(spec.python) && !spec.python.startsWith("~")
     ? resolve(spec.python)
@@ -78,11 +107,12 @@ export async function specify(
       throw new EnvironmentError(
         "Cannot take packages beside a lock: a lock holds everything that is installed",
         {
+          reason: "input",
           hint: "Make a new lock with VenvManager.lock().",
         },
       );
     }
-    lines.push(...splitRequirements(spec.lock));
+    lines.push(...splitRequirements(spec.lock).map((line) => named(line, "lock")));
     locked = true;
   }
   const index = defaults.index ?? await readIndexSettings(context);

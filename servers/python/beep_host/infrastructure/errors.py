@@ -138,6 +138,7 @@ class DownloadFailedError(InfrastructureError):
 _BY_REASON = {
     "missing": EnvironmentNotFoundError,
     "name": EnvironmentNameError,
+    "input": InvalidRequestError,
     "exists": EnvironmentExistsError,
     "in-use": EnvironmentInUseError,
 }
