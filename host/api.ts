@@ -10,6 +10,7 @@ import type { Logger } from "../core/logger.ts";
 import type { VenvManager } from "../infrastructure/mod.ts";
 import { capabilitiesOf, type InfrastructureOption } from "./api_capabilities.ts";
 import { BearerToken } from "./api_token.ts";
+import { RunningWork } from "./api_work.ts";
 import { ExposedFunctions } from "./expose.ts";
 import { HostServers } from "./host_servers.ts";
 
@@ -63,6 +64,7 @@ export function createHostApi(host: ApiHost, options: HostApiOptions = {}): Host
   const token = authorize === undefined ? new BearerToken(options.token) : undefined;
   const byToken = capabilitiesOf(options.infrastructure ?? true);
   const closing = new AbortController();
+  const work = new RunningWork();
   const ownServers = host.servers === undefined
     ? new HostServers({ environments: host.environments, logger })
     : undefined;
@@ -77,6 +79,7 @@ export function createHostApi(host: ApiHost, options: HostApiOptions = {}): Host
     return createApp({
       services,
       closing: closing.signal,
+      work,
       logger,
       async authorize(request) {
         if (token !== undefined) return token.isIn(request) ? byToken : undefined;
@@ -91,6 +94,7 @@ export function createHostApi(host: ApiHost, options: HostApiOptions = {}): Host
     fetch: async (request, info) => await (await (app ??= load()))(request, info),
     async [Symbol.asyncDispose](): Promise<void> {
       closing.abort();
+      await work.settled();
       await ownServers?.[Symbol.asyncDispose]();
     },
   };

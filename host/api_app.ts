@@ -17,6 +17,7 @@ import { openApiDocument } from "./api_openapi.ts";
 import type { ApiServices, Route } from "./api_route.ts";
 import { ROUTES } from "./api_routes.ts";
 import { streamOperation, streamTypeOf } from "./api_stream.ts";
+import type { RunningWork } from "./api_work.ts";
 
 /** What the app is made from. */
 export interface ApiAppOptions {
@@ -26,6 +27,8 @@ export interface ApiAppOptions {
   readonly authorize: (request: Request) => Promise<ReadonlySet<HostCapability> | undefined>;
   /** Aborts all that runs. */
   readonly closing: AbortSignal;
+  /** Told of the operations that run. */
+  readonly work: RunningWork;
   /** Told of failures of the host itself. */
   readonly logger: Logger;
 }
@@ -55,6 +58,14 @@ export function createApp(
     });
   });
   app.notFound(({ req }) => {
+    const others = methodsFor(req.path);
+    if (others.length > 0) {
+      const message = `Cannot answer ${req.method} "${req.path}": it takes ${others.join(", ")}`;
+      return Response.json(errorBody(new PythonHostError("argument", message)), {
+        status: 405,
+        headers: { allow: others.join(", ") },
+      });
+    }
     throw new NotFoundError(`Cannot answer ${req.method} "${req.path}": there is no such operation`, {
       hint: "GET /openapi.json tells what there is.",
     });
@@ -94,15 +105,23 @@ export function createApp(
       if (type !== undefined) {
         return streamOperation(
           type,
-          (onProgress) => route.run(input as never, { ...work, onProgress }),
+          (onProgress) => options.work.run(() => route.run(input as never, { ...work, onProgress })),
           (reason) => gone.abort(reason),
         );
       }
-      const result = await route.run(input as never, { ...work, onProgress: () => {} });
+      const result = await options.work.run(() =>
+        route.run(input as never, { ...work, onProgress: () => {} })
+      );
       return Response.json(result, { status: route.status });
     });
   }
   return async (request, info) => await app.fetch(request, { gone: whenGone(request, info) });
+}
+
+/** The methods that a path can be asked by. */
+function methodsFor(path: string): string[] {
+  return ROUTES.filter((route) => new RegExp(`^${route.path.replaceAll(/\{\w+\}/g, "[^/]+")}$`).test(path))
+    .map(({ method }) => method.toUpperCase());
 }
 
 /** Aborts when the client goes away. A request's own signal aborts also after an answer, of which Deno warns. */
@@ -142,17 +161,19 @@ async function readJson({ req }: Context): Promise<unknown> {
       },
     );
   }
-  const text = await readText(req.raw);
   try {
+    const text = await readText(req.raw);
     return text === "" ? {} : JSON.parse(text);
   } catch (cause) {
+    // A TypeError is what bytes that are no UTF-8 give.
+    if (!(cause instanceof SyntaxError || cause instanceof TypeError)) throw cause;
     throw new PythonHostError("argument", "Cannot read the request's body: it is not JSON", { cause });
   }
 }
 
 /** Reads a body of a size that can be meant; what is larger is not kept in memory first. */
 async function readText(request: Request): Promise<string> {
-  const decoder = new TextDecoder();
+  const decoder = new TextDecoder("utf-8", { fatal: true });
   let text = "";
   let bytes = 0;
   for await (const chunk of request.body ?? []) {

@@ -59,17 +59,28 @@ async function readCall(
 }
 
 async function answer(run: () => Promise<unknown>): Promise<Uint8Array<ArrayBuffer>> {
+  let frame: Uint8Array<ArrayBuffer>;
   try {
     const { json, parts, tagged } = encodeValue((await run()) ?? null, {
       handleId: () => refuse("a handle"),
-      functionId: () => refuse("a function"),
+      functionId: () => refuse("a function, or an iterator,"),
     });
-    return encodeFrame(`["ok",${json},${tagged}]`, parts);
+    frame = encodeFrame(`["ok",${json},${tagged}]`, parts);
+    if (frame.byteLength > MAX_FRAME_BYTES) refuse(`more than ${MAX_FRAME_BYTES} bytes`);
   } catch (error) {
-    const { name, message, stack } = error instanceof Error
-      ? error
-      : { name: "Error", message: String(error), stack: undefined };
-    return encodeFrame(JSON.stringify(["error", { name, message, stack: stack ?? "" }]));
+    frame = encodeFrame(JSON.stringify(["error", describeThrown(error)]));
+  }
+  return frame;
+}
+
+/** What Python is told of what was thrown, which may be anything, also something that throws when it is looked at. */
+function describeThrown(thrown: unknown): { name: string; message: string; stack: string } {
+  try {
+    if (!(thrown instanceof Error)) return { name: "Error", message: String(thrown), stack: "" };
+    const { name, message, stack } = thrown;
+    return { name: String(name), message: String(message), stack: String(stack ?? "") };
+  } catch {
+    return { name: "Error", message: "a value was thrown that cannot be shown", stack: "" };
   }
 }
 

@@ -31,6 +31,12 @@ export interface AskingCall {
 /** A Python identifier that is not special to Python. */
 const NAME_REGEXP = /^(?!__)[A-Za-z_][A-Za-z0-9_]*$/;
 
+/** Words that cannot stand behind a dot in Python. */
+const KEYWORDS: ReadonlySet<string> = new Set(
+  ("False None True and as assert async await break class continue def del elif else except finally for from global " +
+    "if import in is lambda nonlocal not or pass raise return try while with yield").split(" "),
+);
+
 /** Which functions there are, by the names of their objects. */
 export class ExposedFunctions {
   /** Whether any Python has a way to call them. */
@@ -44,6 +50,9 @@ export class ExposedFunctions {
     if (this.#objects.has(name)) {
       throw new PythonHostError("argument", `Cannot expose "${name}": something is exposed under this name`);
     }
+    if (typeof functions !== "object" || functions === null) {
+      throw new PythonHostError("argument", `Cannot expose "${name}": it is no object with functions`);
+    }
     const copied = new Map<string, HostFunction>();
     for (const [key, { value }] of Object.entries(Object.getOwnPropertyDescriptors(functions))) {
       checkName(key, "function");
@@ -53,7 +62,7 @@ export class ExposedFunctions {
           `Cannot expose "${name}.${key}": it is not a function of its own`,
         );
       }
-      copied.set(key, value.bind(functions));
+      copied.set(key, Function.prototype.bind.call(value, functions));
     }
     this.#objects.set(name, copied);
     return {
@@ -65,7 +74,8 @@ export class ExposedFunctions {
 
   /** The names, with those that give a promise marked. */
   list(): Record<string, Record<string, "sync" | "async">> {
-    const kind = (fn: HostFunction) => fn.constructor.name === "AsyncFunction" ? "async" : "sync";
+    const kind = (fn: HostFunction) =>
+      Object.prototype.toString.call(fn) === "[object AsyncFunction]" ? "async" : "sync";
     return Object.fromEntries(
       [...this.#objects].map((
         [name, functions],
@@ -111,12 +121,13 @@ export class ExposedFunctions {
 }
 
 function checkName(name: string, what: string): void {
-  if (NAME_REGEXP.test(name)) return;
+  if (NAME_REGEXP.test(name) && !KEYWORDS.has(name)) return;
   throw new PythonHostError(
     "argument",
     `Cannot expose ${what} "${name}": it is not a name that Python can say`,
     {
-      hint: 'Use letters, digits and "_", with no digit first and not "__" at the start.',
+      hint:
+        'Use letters, digits and "_", with no digit first, not "__" at the start, and no keyword of Python.',
     },
   );
 }

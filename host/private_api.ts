@@ -18,6 +18,7 @@ import { claimSocket, type SocketClaim } from "../servers/socket_address.ts";
 import { BearerToken } from "./api_token.ts";
 import type { HostCapability } from "./api_capabilities.ts";
 import type { ApiServices } from "./api_route.ts";
+import { RunningWork } from "./api_work.ts";
 
 /** Opens an endpoint; it is closed by disposing it. */
 export async function openPrivateApi(
@@ -31,11 +32,12 @@ export async function openPrivateApi(
   await removeDeadFiles(directory);
   const token = new BearerToken();
   const closing = new AbortController();
+  const work = new RunningWork();
   let app: ReturnType<typeof load> | undefined;
   const load = async () => {
     const { createApp } = await import("./api_app.ts");
     const authorize = (request: Request) => Promise.resolve(token.isIn(request) ? granted : undefined);
-    return createApp({ services, authorize, closing: closing.signal, logger });
+    return createApp({ services, authorize, closing: closing.signal, work, logger });
   };
   const handler = async (request: Request, info: Deno.ServeHandlerInfo<Deno.Addr>) =>
     await (await (app ??= load()))(request, info);
@@ -49,6 +51,7 @@ export async function openPrivateApi(
     server.ref(); // its end is waited for
     closing.abort();
     await server.finished;
+    await work.settled();
     await claim?.[Symbol.asyncDispose]();
     await removeIfThere(path);
   });

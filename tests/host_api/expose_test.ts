@@ -130,6 +130,55 @@ Deno.test("nothing is reachable but own functions that were given", async () => 
   assertEquals(statuses, ["NotFoundError", "NotFoundError", "NotFoundError"]);
 });
 
+Deno.test("whatever an exposed function throws or gives is told to Python, and the next call is answered", async () => {
+  await using _home = await makeHome();
+  await using host = await PythonHost.start({ environment: "bare" });
+  const unreadable = new Error("x");
+  Object.defineProperty(unreadable, "message", {
+    get(): never {
+      throw new Error("nested");
+    },
+  });
+  const thrown: Record<string, unknown> = {
+    nothing: null,
+    bare: Object.create(null),
+    odd: { toString: (): never => unreadable as never },
+    unreadable,
+  };
+  const given: Record<string, () => unknown> = {
+    generator: function* () {
+      yield 1;
+    },
+    fn: () => () => 1,
+    symbol: () => Symbol("x"),
+    huge: () => new Uint8Array(65 * 1024 * 1024),
+    trap: () =>
+      new Proxy({}, {
+        ownKeys(): never {
+          throw new Error("trap");
+        },
+      }),
+  };
+  using _exposed = host.expose("odd", {
+    fail(which: string): never {
+      throw thrown[which];
+    },
+    give: (which: string) => given[which]!(),
+    constructor: () => "its own",
+    free: Object.setPrototypeOf(() => "no prototype", null),
+  });
+  await host.evaluate("from beep_host import host");
+  for (const which of Object.keys(thrown)) {
+    const error = await assertRejects(() => host.evaluate("host.odd.fail(which)", { which }), PythonError);
+    assertEquals([which, error.pythonType], [which, "JavaScriptError"]);
+  }
+  for (const which of Object.keys(given)) {
+    const error = await assertRejects(() => host.evaluate("host.odd.give(which)", { which }), PythonError);
+    assertEquals([which, error.pythonType], [which, "JavaScriptError"]);
+  }
+  assertEquals(await host.evaluate("[host.odd.constructor(), host.odd.free()]"), ["its own", "no prototype"]);
+});
+
 Deno.test("what cannot be exposed is refused, and what is no longer exposed is gone", async () => {
   await using _home = await makeHome();
   await using host = await PythonHost.start({ environment: "bare" });
@@ -138,6 +187,9 @@ Deno.test("what cannot be exposed is refused, and what is no longer exposed is g
   refused("not a name", {}, "not a name");
   refused("__class__", {}, "__class__");
   refused("a", { "b-c": () => {} }, "b-c");
+  refused("class", {}, "not a name that Python can say");
+  refused("a", { lambda: () => {} }, "lambda");
+  refused("a", null as unknown as object, "no object");
   refused("a", { value: 1 }, "a.value");
   refused("a", {
     get computed() {
