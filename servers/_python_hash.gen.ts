@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "9eca8fc518123b1681cc5080d03725e4586742395235d780a2c16854df832afa";
+export const PYTHON_SOURCES_HASH: string = "a38d689570336bfb5a6b6158124b7c33465f9d0c7fb98145d179e2ac42f09e14";
