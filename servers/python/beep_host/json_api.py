@@ -1,10 +1,10 @@
 """The commands of the original's clients, for people and programs that speak plain JSON (docs/PROTOCOL.md
 §7).
 
-One table serves both wires: `POST /api/<command>` (`http_connection.py`) and lines on a pipe
-(`newline_json.py`).
+One table serves all wires: `POST /api/<command>` (`http_connection.py`), lines on a pipe (`newline_json.py`), and
+`POST /rpc/…` (`rpc_dialect.py`), which spells the keys in another way.
 
-    payload ── Command.arguments ──► operation ── on its session's thread ──► Command.answer ── JSON
+    payload ── Command.arguments ──► operation ── on its session's thread ──► Command.answer ── spelling ── JSON
 """
 
 from __future__ import annotations
@@ -16,6 +16,15 @@ from beep_host import values
 from beep_host.errors import ArgumentError, HostError, error_payload
 from beep_host.execution import Call
 from beep_host.http_parser import HttpError, RequestHead
+from beep_host.json_payload import (
+    HANDLE_PREFIX,
+    Payload,
+    call_arguments,
+    create_arguments,
+    evaluate_arguments,
+    has_handle,
+    tagged,
+)
 from beep_host.json_text import loads, loads_plain
 from beep_host.protocol import SESSION_HEADER
 from beep_host.replies import dumps
@@ -24,7 +33,6 @@ from beep_host.replies import dumps
 _next_id = count(-1, -1).__next__
 _SESSION_FIELD = SESSION_HEADER.encode()
 _API_PREFIX = len(b"/api/")
-_HANDLE_PREFIX = "handle_"
 _STATUSES = {"argument": 400, "protocol": 400, "stale-handle": 404, "cancelled": 409, "limit": 413, "conversion": 422}
 
 
@@ -34,6 +42,7 @@ class Command:
     __slots__ = ("answer", "arguments", "operation")
 
     def __init__(self, operation: str, arguments: object, answer: object) -> None:
+        """`answer(value, context)` gives what the client is told, or its JSON where no key of it has a spelling."""
         self.operation = operation
         self.arguments = arguments
         self.answer = answer
@@ -42,13 +51,15 @@ class Command:
 class JsonReply:
     """Waits for the end of one call and holds its answer. The call's `reply`."""
 
-    def __init__(self, command: Command, is_exact: bool) -> None:
+    def __init__(self, command: Command, is_exact: bool, spell: object | None = None) -> None:
+        """`spell(answer)` gives an answer with its keys in the spelling of a client, where that is not camelCase."""
         self.status = 200
         self.text = b""
         self.message: str | None = None
         self.call: Call | None = None
         self._command = command
         self._is_exact = is_exact
+        self._spell = spell
         self._lock = allocate_lock()
         self._signal = allocate_lock()  # held until the answer is there
         self._signal.acquire()
@@ -59,8 +70,7 @@ class JsonReply:
 
     def finish(self, call: Call, value: object) -> None:
         """The result."""
-        self.text = self._command.answer(value, _Context(call.session, value, self._is_exact))
-        self._done()
+        self.answer(_Context(call.session, value, self._is_exact), value)
 
     def fail(self, call: Call, error: BaseException) -> None:
         """The error."""
@@ -68,6 +78,14 @@ class JsonReply:
 
     def event(self, call: Call, kind: str, value: object) -> None:
         """Nothing: this dialect knows no events, and asks for none."""
+
+    def answer(self, context: _Context | None, value: object = None) -> None:
+        """Answers with a result."""
+        answer = self._command.answer(value, context)
+        if type(answer) is not bytes:
+            answer = dumps(answer if self._spell is None else self._spell(answer))
+        self.text = answer
+        self._done()
 
     def refuse(self, error: BaseException) -> None:
         """Answers with an error."""
@@ -126,7 +144,12 @@ class _Context:
 
 
 def run(
-    client: object, name: str, payload: object, is_exact: bool = False, commands: dict | None = None
+    client: object,
+    name: str,
+    payload: object,
+    is_exact: bool = False,
+    commands: dict | None = None,
+    spell: object | None = None,
 ) -> JsonReply:
     """Starts a command of a table; its reply is told what came of it."""
     command = (COMMANDS if commands is None else commands).get(name)
@@ -136,20 +159,19 @@ def run(
         payload = {}
     if type(payload) is not dict:
         raise ArgumentError(f'Cannot run command "{name}": its payload is not an object')
-    reply = JsonReply(command, is_exact)
+    reply = JsonReply(command, is_exact, spell)
     if command.operation == "health":
-        reply.text = HEALTH if command.answer is None else command.answer(None, None)
-        reply._done()
+        reply.answer(None)
         return reply
-    args = command.arguments(_Payload(name, payload))
+    args = command.arguments(Payload(name, payload))
     options = {}
     if command.operation == "venv":
         # It waits for the host, and is no business of the session's thread.
         options["concurrent"] = 1
     elif is_exact:
         options["tagged"] = 1
-    elif _has_handle(args):
-        args = _tagged(args)
+    elif has_handle(args):
+        args = tagged(args)
         options["tagged"] = 1
     reply.call = client.start(Call(_next_id(), command.operation, args, [], options, reply))
     return reply
@@ -198,145 +220,48 @@ def error_body(error: BaseException) -> bytes:
     return dumps(body)
 
 
-# -- reading payloads
-
-
-class _Payload:
-    """The keys of a request; null means absent."""
-
-    def __init__(self, command: str, payload: dict) -> None:
-        self._command = command
-        self._payload = payload
-
-    def get(self, key: str, kind: type, default: object = None) -> object:
-        value = self._payload.get(key)
-        if value is None:
-            return default
-        if type(value) is not kind:
-            raise self._wrong(key, f"it must be {_KINDS[kind]}")
-        return value
-
-    def text(self, key: str) -> str:
-        value = self.get(key, str)
-        if value is None:
-            raise self._wrong(key, "it is missing")
-        return value
-
-    def value(self, key: str) -> object:
-        return self._payload.get(key)
-
-    def handle(self, key: str) -> int:
-        text = self.text(key)
-        number = _handle_number(text)
-        if number is None:
-            raise self._wrong(key, f'it must be a handle such as "handle_7", not "{text:.80}"')
-        return number
-
-    def _wrong(self, key: str, what: str) -> ArgumentError:
-        return ArgumentError(f'Cannot run command "{self._command}" with key "{key}": {what}')
-
-
-_KINDS = {str: "a string", list: "an array", dict: "an object"}
-
-
-def _handle_number(text: object) -> int | None:
-    if type(text) is not str or not text.startswith(_HANDLE_PREFIX):
-        return None
-    digits = text[len(_HANDLE_PREFIX) :]
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 18 else None
-
-
-def _reference(value: dict) -> int | None:
-    """The handle that an argument names by the form in which results name one."""
-    return _handle_number(value.get("handleId")) if value.get("isHandle") is True else None
-
-
-def _has_handle(value: object) -> bool:
-    if type(value) is list:
-        return any(_has_handle(item) for item in value)
-    if type(value) is dict:
-        return _reference(value) is not None or any(_has_handle(item) for item in value.values())
-    return False
-
-
-def _tagged(value: object) -> object:
-    """Plain JSON with handles in it, as JSON with tags."""
-    if type(value) is list:
-        return [_tagged(item) for item in value]
-    if type(value) is not dict:
-        return value
-    number = _reference(value)
-    if number is not None:
-        return {"$": ["handle", number]}
-    if "$" in value:
-        return {"$": ["dict", [[key, _tagged(item)] for key, item in value.items()]]}
-    return {key: _tagged(item) for key, item in value.items()}
-
-
-def _create(payload: _Payload) -> list:
-    owner = (
-        payload.text("moduleName")
-        if payload.value("moduleHandleId") is None
-        else payload.handle("moduleHandleId")
-    )
-    return [owner, payload.text("className"), payload.get("args", list, []), payload.get("kwargs", dict, {})]
-
-
-def _call(payload: _Payload) -> list:
-    return [
-        payload.handle("handleId"),
-        payload.text("methodName"),
-        payload.get("args", list, []),
-        payload.get("kwargs", dict, {}),
-    ]
-
-
-def _evaluate(payload: _Payload) -> list:
-    return [payload.text("expression"), payload.get("locals", dict, {})]
-
-
 # -- writing answers
 
 
-def _value(value: object, context: _Context) -> bytes:
+def _value(value: object, context: _Context) -> dict | bytes:
     if context.is_exact:
         return b'{"value":%b}' % values.encode_tagged(value, "auto", context, inline=True)[0]
     plain = values.plain(value, context)
     if context.handle is not None:
-        return dumps({"isHandle": True, **_named(context.handle)})
-    return dumps({"value": plain})
+        return {"isHandle": True, **_handle(context.handle, context)}
+    return {"value": plain}
 
 
-def _named(handle: tuple | list) -> dict:
-    return {"handleId": f"{_HANDLE_PREFIX}{handle[0]}", "typeName": handle[1]}
+def _handle(value: tuple | list, context: _Context) -> dict:
+    return {"handleId": f"{HANDLE_PREFIX}{value[0]}", "typeName": value[1]}
 
 
-def _handle(value: object, context: _Context) -> bytes:
-    return dumps(_named(value))
+def _module(value: object, context: _Context) -> dict:
+    return {"handleId": f"{HANDLE_PREFIX}{value[0]}"}
 
 
-def _module(value: object, context: _Context) -> bytes:
-    return dumps({"handleId": f"{_HANDLE_PREFIX}{value[0]}"})
+def _success(value: object, context: _Context) -> dict:
+    return {"success": True}
 
 
-def _success(value: object, context: _Context) -> bytes:
-    return b'{"success":true}'
-
-
-def _available(value: object, context: _Context) -> bytes:
-    return b'{"available":true}' if value else b'{"available":false}'
+def _available(value: object, context: _Context) -> dict:
+    return {"available": value}
 
 
 def _venv(action: str) -> Command:
-    def arguments(payload: _Payload) -> list:
+    def arguments(payload: Payload) -> list:
         fields = {key: payload.get(key, str) for key in ("name", "providerName", "modelId", "path")}
         return [action, {**fields, "packages": payload.get("packages", list)}]
 
     return Command("venv", arguments, _json)
 
 
-def _json(value: object, context: _Context) -> bytes:
-    return dumps(value)
+def _json(value: object, context: _Context) -> object:
+    return value
+
+
+def _health(value: object, context: object) -> dict:
+    return {"status": "ok"}
 
 
 def _floats(value: object, context: _Context) -> bytes:
@@ -359,10 +284,10 @@ def _items(value: object) -> list:
 HEALTH = b'{"status":"ok"}'
 
 COMMANDS = {
-    "ping": Command("health", None, None),
+    "ping": Command("health", None, _health),
     "import": Command("import", lambda payload: [payload.text("moduleName")], _module),
-    "create": Command("create", _create, _handle),
-    "call": Command("call", _call, _value),
+    "create": Command("create", create_arguments, _handle),
+    "call": Command("call", call_arguments, _value),
     "getattr": Command(
         "get", lambda payload: [payload.handle("handleId"), payload.text("attributeName")], _value
     ),
@@ -371,7 +296,7 @@ COMMANDS = {
         lambda payload: [payload.handle("handleId"), payload.text("attributeName"), payload.value("value")],
         _success,
     ),
-    "eval": Command("evaluate", _evaluate, _value),
+    "eval": Command("evaluate", evaluate_arguments, _value),
     "dispose": Command("release", lambda payload: [[payload.handle("handleId")]], _success),
     "tofloatarray": Command("floats", lambda payload: [payload.handle("handleId")], _floats),
     "tofloatarray2d": Command("floats2d", lambda payload: [payload.handle("handleId")], _rows),
