@@ -1,6 +1,6 @@
 // RPC from the command line and from the host: what is said when gRPC cannot be served, and the commands of docs/RPC.md.
 
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { ServerStartError } from "../../core/errors.ts";
 import { PythonHost } from "../../host/mod.ts";
 import { VenvManager } from "../../infrastructure/mod.ts";
@@ -31,19 +31,32 @@ Deno.test("a host over RPC", async () => {
   assertEquals([host.transport, await host.evaluate("6 * 7")], ["rpc", 42]);
 });
 
-Deno.test("the curl command of docs/RPC.md", async () => {
+/** The `curl` commands of a document, each with what it prints by the comment behind it. */
+async function curlCommands(path: string): Promise<[command: string, expected: string][]> {
+  const blocks = await shellBlocks(path);
+  const lines = blocks.join("").replaceAll("\\\n", "").split("\n").filter((line) => line.startsWith("curl"));
+  return lines.map((line) => {
+    const [command, expected] = line.split(/\s+# (?=\{)/);
+    assert(expected !== undefined, `the command says not what it prints: ${command}`);
+    return [command!, expected];
+  });
+}
+
+Deno.test("the curl commands of the documents print what they say", async (t) => {
   await using _home = await makeHome();
   const { python } = await new VenvManager().ensure({ name: "bare", pip: false });
-  await using server = await startServer({ python, transport: "rpc", auth: false });
-  const [block] = await shellBlocks("docs/RPC.md");
-  const at = block!.indexOf("curl");
-  const [command, expected] = block!.slice(at).split(/\s+# (?=\{)/);
-  // Another port than the usual one, which may be taken here.
-  const args = [
-    "-c",
-    command!.replace("http://localhost:50051", server.endpoint).replace("curl", "curl -sS"),
-  ];
-  const { stdout, stderr } = await new Deno.Command("sh", { args }).output();
-  const decoder = new TextDecoder();
-  assertEquals([decoder.decode(stdout), decoder.decode(stderr)], [expected!.trim(), ""]);
+  for (const path of ["README.md", "docs/RPC.md"]) {
+    await using rpc = await startServer({ python, transport: "rpc", auth: false });
+    await using http = await startServer({ python, transport: "http", auth: false });
+    for (const [command, expected] of await curlCommands(path)) {
+      await t.step(`${path}: ${command}`, async () => {
+        // Other ports than the usual ones, which may be taken here.
+        const here = command.replace("http://localhost:50051", rpc.endpoint)
+          .replace("http://localhost:5678", http.endpoint).replace(/^curl( -s)?/, "curl -sS");
+        const { stdout, stderr } = await new Deno.Command("sh", { args: ["-c", here] }).output();
+        const decoder = new TextDecoder();
+        assertEquals([decoder.decode(stdout), decoder.decode(stderr)], [expected, ""]);
+      });
+    }
+  }
 });
