@@ -10,7 +10,7 @@
  */
 
 import type { CallOptions, KeywordArguments, PythonHostBackend } from "../core/backend.ts";
-import { CallCounters } from "../core/call_counters.ts";
+import type { CallCounters } from "../core/call_counters.ts";
 import { showAs } from "../core/inspection.ts";
 import { ConnectionClosedError, PythonHostError } from "../core/errors.ts";
 import { type Logger, SILENT_LOGGER } from "../core/logger.ts";
@@ -20,11 +20,12 @@ import { HostServers } from "./host_servers.ts";
 import type { Generation } from "./generation.ts";
 import { LentBackend } from "./lent_backend.ts";
 import { mapItems, type PoolItems } from "./pool_map.ts";
-import { type GivenWork, PoolNesting } from "./pool_nesting.ts";
+import { type GivenWork, PoolCounters, PoolNesting } from "./pool_nesting.ts";
 import {
   checkCount,
   checkNumber,
   checkPoolOptions,
+  isBounded,
   type PoolCloseOptions,
   type PoolMapOptions,
   type PoolRunOptions,
@@ -362,26 +363,6 @@ export class PythonHostPool implements AsyncDisposable {
     // Its server is gone; what may fail here is told, and changes nothing.
     worker.close().catch((error) => this.#logger.warn("Cannot close a lost worker", error));
   }
-}
-
-/** Counts as ever; what waits is looked at again when a call has ended. */
-class PoolCounters extends CallCounters {
-  readonly #nesting: PoolNesting;
-
-  constructor(nesting: PoolNesting) {
-    super();
-    this.#nesting = nesting;
-  }
-
-  override end(...ended: Parameters<CallCounters["end"]>): void {
-    super.end(...ended);
-    this.#nesting.changed();
-  }
-}
-
-/** Whether the caller has set an end to a wait himself. */
-function isBounded(options: CallOptions = {}): boolean {
-  return options.signal !== undefined || options.timeoutMs !== undefined;
 }
 
 function closedError(): ConnectionClosedError {

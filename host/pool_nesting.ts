@@ -14,6 +14,7 @@
 
 import type { AsyncLocalStorage } from "node:async_hooks";
 import type { PythonHostBackend } from "../core/backend.ts";
+import { CallCounters } from "../core/call_counters.ts";
 import { PythonHostError } from "../core/errors.ts";
 
 /** A piece of work that is given to the pool. */
@@ -147,6 +148,23 @@ export class PoolNesting {
       waits = true;
     }
     return waits && (callsOf(worker).pendingCount ?? 0) <= calls.size;
+  }
+}
+
+/** Counts as ever; what waits is looked at again when a call has ended. */
+export class PoolCounters extends CallCounters {
+  readonly #nesting: PoolNesting;
+
+  /** Makes the counters of the pool whose waits these are. */
+  constructor(nesting: PoolNesting) {
+    super();
+    this.#nesting = nesting;
+  }
+
+  /** See {@linkcode CallCounters.end}. */
+  override end(...ended: Parameters<CallCounters["end"]>): void {
+    super.end(...ended);
+    this.#nesting.changed();
   }
 }
 

@@ -117,3 +117,8 @@ export function checkNumber(name: string, value: number | undefined, least: numb
     `Cannot use ${name}: it must be a number of at least ${least}, current value is ${value}`,
   );
 }
+
+/** Whether the caller has set an end to a wait himself. */
+export function isBounded(options: CallOptions = {}): boolean {
+  return options.signal !== undefined || options.timeoutMs !== undefined;
+}
