@@ -20,6 +20,12 @@ export const FRAMES_CONTENT_TYPE = "application/x-beep-frames";
 export const FRAMES_PATH = "/beep/v1/call";
 /** HTTP header that names the session which `hello` gave. */
 export const SESSION_HEADER = "beep-session";
+/** HTTP path at which a server says that it is there. */
+export const HEALTH_PATH = "/health";
+/** HTTP header with which a client asks who is at {@linkcode HEALTH_PATH} to prove that it knows the token. */
+export const NONCE_HEADER = "beep-nonce";
+/** HTTP header with the proof. */
+export const PROOF_HEADER = "beep-proof";
 
 /** Which of a pipe backend's two connections this is. */
 export type Lane = "session" | "control";

@@ -7,7 +7,7 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex. */
-export const PYTHON_SOURCES_HASH: string = "a38d689570336bfb5a6b6158124b7c33465f9d0c7fb98145d179e2ac42f09e14";
+export const PYTHON_SOURCES_HASH: string = "e5afe13ea9aef7efb658ea05077b3c1e5418c48c8ad32ad9a0742b66e2b8b8dd";
 
 /** The content of each file by its path, with `/`, from the directory that Python is started on. */
 export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
@@ -3481,8 +3481,8 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "    from beep_host.function_form import FunctionForm",
     "",
     "    for name in names:",
-    "        if not name.isidentifier():",
-    "            raise ArgumentError(f'Cannot pass local \"{name}\": it is not a Python identifier')",
+    "        if type(name) is not str or not name.isidentifier():",
+    "            raise ArgumentError(f'Cannot pass local \"{name!s:.80}\": it is not a Python identifier')",
     "    if not all([name.isascii() for name in names]):",
     "        names = _normalized(names)",
     "    statements = tree.body",
@@ -9917,6 +9917,8 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "    \"\"\"Runs code in the session's namespace; `handles` are locals that are objects, by their numbers.\"\"\"",
     "    if type(code) is not str:",
     "        raise ArgumentError(f\"Cannot evaluate code: it must be a string, not {type(code).__name__}\")",
+    "    if local_values and not isinstance(local_values, dict):",
+    "        raise ArgumentError(f\"Cannot evaluate code: its locals must be names with values, not a {type(local_values).__name__}\")",
     "    session = call.session",
     "    if handles:",
     "        # Side by side and not merged: a path through a proxy is one of these, and all that it costs is counted.",

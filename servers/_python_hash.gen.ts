@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "a38d689570336bfb5a6b6158124b7c33465f9d0c7fb98145d179e2ac42f09e14";
+export const PYTHON_SOURCES_HASH: string = "e5afe13ea9aef7efb658ea05077b3c1e5418c48c8ad32ad9a0742b66e2b8b8dd";

@@ -133,6 +133,7 @@ function malformed(endpoint: string, kind: string): ProtocolError {
   );
 }
 
-function hexBytes(text: unknown): Uint8Array<ArrayBuffer> | null {
+/** The bytes of lower-case hex digits; null for anything else. */
+export function hexBytes(text: unknown): Uint8Array<ArrayBuffer> | null {
   return typeof text === "string" && /^([0-9a-f]{2})+$/.test(text) ? Uint8Array.fromHex(text) : null;
 }

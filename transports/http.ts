@@ -66,6 +66,10 @@ export class PythonHostHttp extends PythonHostClient {
 
   /** Makes a pool of connections. */
   protected override createWire(): Wire {
-    return new HttpWire(() => locateUrl("http", this.#url, this.#token), this.#maxFrameBytes, this.#tls);
+    return new HttpWire(
+      (signal) => locateUrl("http", this.#url, this.#token, signal),
+      this.#maxFrameBytes,
+      this.#tls,
+    );
   }
 }

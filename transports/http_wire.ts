@@ -43,7 +43,7 @@ const LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]"];
 
 /** Exchanges frames with one server by `fetch`. */
 export class HttpWire implements Wire {
-  readonly #locate: () => Promise<HttpTarget>;
+  readonly #locate: (signal: AbortSignal) => Promise<HttpTarget>;
   readonly #maxFrameBytes: number;
   readonly #tls: ClientTls;
   readonly #lanes: Readonly<Record<Lane, HttpLane>>;
@@ -61,7 +61,11 @@ export class HttpWire implements Wire {
   #isEnded = false;
 
   /** `locate` is asked when the wire is opened. */
-  constructor(locate: () => Promise<HttpTarget>, maxFrameBytes: number, tls: ClientTls = {}) {
+  constructor(
+    locate: (signal: AbortSignal) => Promise<HttpTarget>,
+    maxFrameBytes: number,
+    tls: ClientTls = {},
+  ) {
     this.#locate = locate;
     this.#tls = tls;
     this.#maxFrameBytes = maxFrameBytes;
@@ -74,7 +78,7 @@ export class HttpWire implements Wire {
     signal.addEventListener("abort", onAbort);
     try {
       signal.throwIfAborted();
-      const target = this.#target = await this.#locate();
+      const target = this.#target = await this.#locate(this.#abort.signal);
       signal.throwIfAborted();
       this.#client = createClient(target.address, this.#tls);
       this.#headers = { "content-type": FRAMES_CONTENT_TYPE };

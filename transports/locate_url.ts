@@ -9,14 +9,20 @@ import { ConnectError } from "../core/errors.ts";
 import type { HttpTarget } from "./http_wire.ts";
 import { requireNamed, requirePermissions } from "./permissions.ts";
 import { findEntry, runDirectoryPath } from "./run_directory.ts";
+import { requireProof } from "./server_proof.ts";
 
 const LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
 
-/** Finds the address and the token. With a token, or for another machine, there is no look-up. */
+/**
+ * Finds the address and the token. With a token, or for another machine, there is no look-up. A server that was looked
+ * up has proved that it is the one, unless it `canProve` nothing: gRPC has no place for that.
+ */
 export async function locateUrl(
   transport: "http" | "rpc",
   url: URL,
   token: string | undefined,
+  signal: AbortSignal,
+  canProve = true,
 ): Promise<HttpTarget> {
   const endpoint = url.origin;
   const port = portOf(url);
@@ -44,7 +50,7 @@ export async function locateUrl(
   const address = url.protocol === "https:" ? endpoint : entry?.address ?? endpoint;
   requirePermissions("connect to the server", { net: [hostOf(new URL(address))] });
   const known = token ?? entry?.token ?? "";
-  return {
+  const target: HttpTarget = {
     endpoint,
     address,
     token: known,
@@ -53,6 +59,8 @@ export async function locateUrl(
       ? `Start a server there: \`start ${transport} --port ${port}\`.`
       : `Its server, process ${entry.pid}, has ended: start it again.`,
   };
+  if (entry !== null && canProve && url.protocol === "http:") await requireProof(target, signal);
+  return target;
 }
 
 /** Names what is missing before anything is begun. A server that is looked up listens at a loopback address. */

@@ -74,6 +74,10 @@ export class PythonHostRpc extends PythonHostClient {
   /** Makes a client of the schema. */
   protected override createWire(): Wire {
     const { protocol = "connect", maxFrameBytes = DEFAULT_MAX_FRAME_BYTES, tls = {}, token } = this.#options;
-    return new RpcWire(() => locateUrl("rpc", this.#url, token), { protocol, maxFrameBytes, tls });
+    return new RpcWire((signal) => locateUrl("rpc", this.#url, token, signal, protocol === "connect"), {
+      protocol,
+      maxFrameBytes,
+      tls,
+    });
   }
 }

@@ -49,7 +49,7 @@ const decoder = new TextDecoder();
 
 /** Calls the procedures of one server. */
 export class RpcWire implements Wire {
-  readonly #locate: () => Promise<HttpTarget>;
+  readonly #locate: (signal: AbortSignal) => Promise<HttpTarget>;
   readonly #options: RpcWireOptions;
   readonly #abort = new AbortController();
   readonly #exchanges = new Set<Promise<void>>();
@@ -68,7 +68,7 @@ export class RpcWire implements Wire {
   #isEnded = false;
 
   /** `locate` is asked when the wire is opened. */
-  constructor(locate: () => Promise<HttpTarget>, options: RpcWireOptions) {
+  constructor(locate: (signal: AbortSignal) => Promise<HttpTarget>, options: RpcWireOptions) {
     this.#locate = locate;
     this.#options = options;
   }
@@ -79,7 +79,7 @@ export class RpcWire implements Wire {
     signal.addEventListener("abort", onAbort);
     try {
       signal.throwIfAborted();
-      const target = this.#target = await this.#locate();
+      const target = this.#target = await this.#locate(this.#abort.signal);
       const { protocol, maxFrameBytes, tls } = this.#options;
       this.#link = await openLink({ address: target.address, protocol, maxMessageBytes: maxFrameBytes, tls });
       signal.throwIfAborted();

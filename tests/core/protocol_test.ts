@@ -7,7 +7,9 @@ import {
   FRAMES_PATH,
   JsonText,
   LIBRARY_VERSION,
+  NONCE_HEADER,
   PIPE_MAGIC,
+  PROOF_HEADER,
   PROTOCOL_VERSION,
   requestText,
   SESSION_HEADER,
@@ -26,6 +28,8 @@ Deno.test("protocol.py has the same constants as protocol.ts", async () => {
   assertEquals(constants.FRAMES_CONTENT_TYPE, FRAMES_CONTENT_TYPE);
   assertEquals(constants.FRAMES_PATH, FRAMES_PATH);
   assertEquals(constants.SESSION_HEADER, SESSION_HEADER);
+  assertEquals(constants.NONCE_HEADER, NONCE_HEADER);
+  assertEquals(constants.PROOF_HEADER, PROOF_HEADER);
   assertEquals(constants.MAX_SAFE_INTEGER, "2**53 - 1");
 });
 

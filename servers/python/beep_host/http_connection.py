@@ -15,10 +15,11 @@ from time import monotonic, sleep
 from beep_host.connection import is_lost_descriptor
 from beep_host.http_exchange import Exchange
 from beep_host.http_frames import hand_over as hand_over_frames
+from beep_host.http_health import health_of
 from beep_host.http_parser import HttpError, RequestHead, RequestParser
 from beep_host.http_policy import FRAMES_PATH, HEALTH_PATH
 from beep_host.http_reasons import REASONS
-from beep_host.json_api import HEALTH, error_body, hand_over
+from beep_host.json_api import error_body, hand_over
 from beep_host.peer_watch import WATCH_AFTER_SECONDS, PeerGone, PeerWatch
 
 # Reads of 128 KiB and more make the allocator map fresh memory each time (docs/PROTOCOL.md, "Reading").
@@ -136,7 +137,8 @@ class HttpConnection:
             head.is_accepted = True
         body = self._read_body(head)
         if head.path == HEALTH_PATH:
-            self._send_json(head, 200, HEALTH if head.method == b"GET" else b"", length=len(HEALTH))
+            fields, text = health_of(head, self._server.server)
+            self._send(self._head(head, 200, _JSON_FIELDS + fields), text)
         else:
             self._answer(head, body)
         if self._is_ending or not head.keeps_alive:
@@ -314,9 +316,8 @@ class HttpConnection:
         if data:
             self._parser.feed(data)
 
-    def _send_json(self, head: RequestHead, status: int, text: bytes, length: int | None = None) -> None:
-        size = len(text) if length is None else length
-        self._send(self._head(head, status, _JSON_FIELDS + b"Content-Length: %d\r\n" % size), text)
+    def _send_json(self, head: RequestHead, status: int, text: bytes) -> None:
+        self._send(self._head(head, status, _JSON_FIELDS + b"Content-Length: %d\r\n" % len(text)), text)
 
     def _head(self, head: RequestHead | None, status: int, fields: bytes) -> bytes:
         if head is None or not head.keeps_alive:

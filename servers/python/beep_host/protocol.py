@@ -8,6 +8,8 @@ PIPE_MAGIC = b"BEEP"
 FRAMES_CONTENT_TYPE = "application/x-beep-frames"
 FRAMES_PATH = "/beep/v1/call"
 SESSION_HEADER = "beep-session"
+NONCE_HEADER = "beep-nonce"
+PROOF_HEADER = "beep-proof"
 
 # A JSON number beyond this would lose digits in JavaScript.
 MAX_SAFE_INTEGER = 2**53 - 1
