@@ -185,6 +185,19 @@ class Handler implements ProxyHandler<Target> {
     );
   }
 
+  // All paths share one target: what were done to it would be done to all, and a frozen one has to tell the truth.
+  defineProperty(target: Target, key: string | symbol): boolean {
+    return this.set(target, key);
+  }
+
+  preventExtensions(): boolean {
+    return false;
+  }
+
+  setPrototypeOf(): boolean {
+    return false;
+  }
+
   #symbol(key: symbol): unknown {
     const expression = this.#expression;
     switch (key) {

@@ -9,6 +9,7 @@
  */
 
 import type { KeywordArguments } from "../core/backend.ts";
+import { PythonHostError } from "../core/errors.ts";
 import { PythonObjectHandle } from "../core/handles.ts";
 
 /** The arguments of one `evaluate`. */
@@ -26,23 +27,29 @@ export function evaluateArguments(
   idOf: (handle: PythonObjectHandle) => number,
 ): EvaluateArguments {
   if (locals === undefined) return { args: [code], handles: undefined };
-  let held: Record<string, number> | undefined;
+  const held: Record<string, number> = {};
   const handles: number[] = [];
   const values: Record<string, unknown> = {};
-  for (const name in locals) {
-    const value = locals[name];
-    if (value instanceof PythonObjectHandle) {
-      const id = idOf(value);
-      (held ??= {})[name] = id;
-      handles.push(id);
-    } else if (name === "__proto__") {
-      Object.defineProperty(values, name, { value, enumerable: true });
-    } else {
-      values[name] = value;
+  try {
+    for (const name in locals) {
+      const value = locals[name];
+      if (value instanceof PythonObjectHandle) {
+        const id = idOf(value);
+        held[name] = id;
+        handles.push(id);
+      } else if (name === "__proto__") {
+        Object.defineProperty(values, name, { value, enumerable: true });
+      } else {
+        values[name] = value;
+      }
     }
+  } catch (error) {
+    if (error instanceof PythonHostError) throw error;
+    // A getter or a proxy that throws: the encoder meets it again, and says where.
+    return { args: [code, locals], handles: undefined };
   }
   // Without handles the locals go as they are: what they are is for the encoder to say.
-  return held === undefined
+  return handles.length === 0
     ? { args: [code, locals], handles: undefined }
     : { args: [code, values, held], handles };
 }

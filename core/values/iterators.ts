@@ -127,7 +127,7 @@ class SyncReader implements Reader {
     let size = 0;
     try {
       while (batch.length <= wanted && !this.#isEnded) {
-        const { done, value } = this.#iterator.next();
+        const { done, value } = resultOf(this.#iterator.next());
         if (done) batch[0] = this.#isEnded = true;
         else batch.push(value);
         size += bytesOf(value);
@@ -167,7 +167,7 @@ class AsyncReader implements Reader {
     if (this.#isBusy) throw new TypeError("Cannot take the next item: the iterator is already running");
     this.#isBusy = true;
     try {
-      const { done, value } = await this.#iterator.next();
+      const { done, value } = resultOf(await this.#iterator.next());
       if (!done) return [false, value];
       this.#isEnded = true;
       return [true];
@@ -186,6 +186,14 @@ class AsyncReader implements Reader {
     }
     return [true];
   }
+}
+
+/** The result of an iterator, which must be an object, as for `for … of`: what is none would never be done. */
+function resultOf(result: IteratorResult<unknown>): IteratorResult<unknown> {
+  if (typeof result === "object" && result !== null || typeof result === "function") return result;
+  throw new TypeError(
+    `Cannot take the next item: the iterator gave ${String(result)}, which is not an object`,
+  );
 }
 
 /** About how large the large things of an item are: texts and buffers, itself or directly inside. */

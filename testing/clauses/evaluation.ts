@@ -5,7 +5,8 @@
  */
 
 import { assertEquals, assertRejects } from "@std/assert";
-import { PythonError } from "../../core/errors.ts";
+import { PythonError, PythonHostError, ValueConversionError } from "../../core/errors.ts";
+import type { PythonObjectHandle } from "../../core/handles.ts";
 import type { Clause, ClauseContext } from "../clause.ts";
 
 /** A clause that evaluates one piece of code. */
@@ -123,6 +124,39 @@ export const EVALUATION: readonly Clause[] = [
       assertEquals(await backend.evaluate("y"), 2);
       assertEquals(await backend.evaluate("'n' in globals()"), false);
       assertEquals(await backend.evaluate("exec('n = 1', {}); n", { n: 7 }), 7);
+    },
+  ),
+  clause(
+    "locals-kind",
+    "locals that are no names with values are refused, and one is named as it is",
+    async ({ backend }) => {
+      const wrong: unknown[] = [[1], new Set([1]), "text", 5, new Map([[1, 2]])];
+      for (const locals of wrong) {
+        const error = await assertRejects(
+          () => backend.evaluate("1", locals as Record<string, unknown>),
+          PythonHostError,
+        );
+        assertEquals(error.code, "argument");
+      }
+      const handle = await backend.evaluate<PythonObjectHandle>("object()");
+      for (const locals of [{}, { handle }]) {
+        const named = Object.assign(JSON.parse('{ "__proto__": 4 }'), locals);
+        assertEquals(await backend.evaluate("__proto__ + 1", named), 5);
+      }
+      const failing = {
+        handle,
+        get a() {
+          throw new TypeError("no");
+        },
+      };
+      const error = await assertRejects(() => backend.evaluate("a", failing), ValueConversionError);
+      assertEquals(error.path, "$.a");
+      const fake = Object.create(Object.getPrototypeOf(handle));
+      assertEquals(
+        (await assertRejects(() => backend.evaluate("a", { a: fake }), ValueConversionError)).path,
+        "$.a",
+      );
+      await handle.dispose();
     },
   ),
 ];

@@ -326,4 +326,24 @@ export const ITERATION: readonly Clause[] = [
       assertEquals(closed.toSorted(), ["closed", "dropped"]);
     },
   ),
+  clause(
+    "js-odd-results",
+    "an iterator that gives what is no result ends in its error, never in an endless row of nothing",
+    async ({ backend }) => {
+      const sync = (next: unknown) => ({ [Symbol.iterator]: () => ({ next }) });
+      const odd: unknown[] = [
+        sync(() => 5),
+        sync(() => undefined),
+        sync(undefined),
+        { [Symbol.iterator]: () => null },
+        { [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve(5) }) },
+        { [Symbol.asyncIterator]: () => ({ next: () => 5 }) },
+      ];
+      for (const xs of odd) {
+        await assertRejects(() => backend.evaluate("list(xs)", { xs }), TypeError);
+      }
+      await assertRejects(() => backend.evaluate("[x async for x in xs]", { xs: odd[4] }), TypeError);
+      assertEquals(await backend.evaluate("1 + 1"), 2);
+    },
+  ),
 ];

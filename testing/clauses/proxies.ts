@@ -341,4 +341,24 @@ export const PROXIES: readonly Clause[] = [
     assertEquals(`${b}`, `[PythonProxy ${py.handleOf(b).id}: Box]`);
     assertEquals(`${b.add(1).total}`, "[PythonPath Box.add(…).total]");
   }),
+  clause(
+    "frozen",
+    "what is done to one path is not done to others: none can be frozen or defined on",
+    async ({ backend }) => {
+      const b = await box(backend, 1, 2);
+      for (const each of [b, b.items, b.total] as unknown as object[]) {
+        assertThrows(() => Object.freeze(each), TypeError);
+        assertThrows(() => Object.preventExtensions(each), TypeError);
+        assertThrows(() => Object.setPrototypeOf(each, {}), TypeError);
+        assertThrows(
+          () => Object.defineProperty(each, "name", { value: 1, configurable: false }),
+          PythonHostError,
+          "Cannot assign",
+        );
+      }
+      assert(py.isProxy(b.other.name));
+      assert(py.isProxy(b.other.length));
+      assertEquals(await b.total(), 3);
+    },
+  ),
 ];

@@ -186,8 +186,8 @@ def _compile_function(program: Program, tree: object, text: str, filename: str, 
     from beep_host.function_form import FunctionForm
 
     for name in names:
-        if not name.isidentifier():
-            raise ArgumentError(f'Cannot pass local "{name}": it is not a Python identifier')
+        if type(name) is not str or not name.isidentifier():
+            raise ArgumentError(f'Cannot pass local "{name!s:.80}": it is not a Python identifier')
     if not all([name.isascii() for name in names]):
         names = _normalized(names)
     statements = tree.body

@@ -89,6 +89,8 @@ def evaluate(call: object, code: str, local_values: dict | None = None, handles:
     """Runs code in the session's namespace; `handles` are locals that are objects, by their numbers."""
     if type(code) is not str:
         raise ArgumentError(f"Cannot evaluate code: it must be a string, not {type(code).__name__}")
+    if local_values and not isinstance(local_values, dict):
+        raise ArgumentError(f"Cannot evaluate code: its locals must be names with values, not a {type(local_values).__name__}")
     session = call.session
     if handles:
         # Side by side and not merged: a path through a proxy is one of these, and all that it costs is counted.
