@@ -170,7 +170,7 @@ export const CALLBACKS: readonly Clause[] = [
   }),
   clause(
     "too-deep",
-    "a thousand deep ends in an error of code limit, and the next call works",
+    "case 93: a thousand deep ends in an error of code limit, and the next call works",
     async ({ backend }) => {
       const error = await assertRejects(() => pingPong(backend)(1000), PythonHostError);
       assertEquals(error.code, "limit");

@@ -60,7 +60,7 @@ for (const { name, json, parts, bytes } of golden.frames) {
     assertEquals(buffer.subarray(0, 7), new Uint8Array(7).fill(0xaa));
   });
 
-  Deno.test(`FrameDecoder reads the golden bytes one by one: ${name}`, () => {
+  Deno.test(`case 80: FrameDecoder reads the golden bytes one by one: ${name}`, () => {
     const [frame, ...rest] = decodeAll(hex(bytes), () => 1);
     assertEquals(rest, []);
     assertEquals(frame!.json, json);
@@ -166,7 +166,7 @@ Deno.test("FrameDecoder takes the most parts that are allowed", () => {
   assertEquals(frame!.parts.length, MAX_FRAME_PARTS);
 });
 
-Deno.test("FrameDecoder takes no memory for a length that only claims to be large", () => {
+Deno.test("case 78: FrameDecoder takes no memory for a length that only claims to be large", () => {
   const decoder = new FrameDecoder();
   const prefix = new Uint8Array(8);
   new DataView(prefix.buffer).setUint32(0, 200_000_000, true);

@@ -110,11 +110,11 @@ const BROKEN: readonly { name: string; text: string; reason: RegExp }[] = [
   },
   { name: "an old Python 3", text: fakePython("3.8.18"), reason: /3\.8\.18, older than 3\.9/ },
   {
-    name: "a missing loader",
+    name: "case 30: a missing loader",
     text: "#!/bin/sh\necho 'error while loading shared libraries: libx.so' >&2; exit 127\n",
     reason: /exited with code 127: .*libx/,
   },
-  { name: "an illegal instruction", text: "#!/bin/sh\nkill -ILL $$\n", reason: /SIGILL/ },
+  { name: "case 29: an illegal instruction", text: "#!/bin/sh\nkill -ILL $$\n", reason: /SIGILL/ },
   { name: "silence", text: "#!/bin/sh\nexit 0\n", reason: /no description/ },
   { name: "nonsense", text: "#!/bin/sh\necho '{not json'\n", reason: /no JSON/ },
   { name: "another shape", text: "#!/bin/sh\necho '{\"hello\": 1}'\n", reason: /no version/ },
@@ -235,7 +235,7 @@ Deno.test("find() takes a path to an interpreter, a venv or an installation, and
   });
 });
 
-Deno.test("variables of the user do not leak into a probe", async () => {
+Deno.test("case 43: variables of the user do not leak into a probe", async () => {
   await machine(async ({ root, manager }) => {
     const text = `#!/bin/sh\nenv > "${root}/seen"\n${fakePython("3.12.0").slice("#!/bin/sh\n".length)}`;
     await fakeInstallation(join(root, "a"), "3.12.0", text);

@@ -66,7 +66,7 @@ async function installOn(mount: string, files: number): Promise<{ text: string; 
 }
 
 Deno.test({
-  name: "a full disk is a typed error, and leaves nothing half-made",
+  name: "case 14: a full disk is a typed error, and leaves nothing half-made",
   ignore: !mayMount(),
   async fn() {
     const { text, left } = await installOn('mount -t tmpfs -o size=96k none "$1"', 60);
@@ -78,7 +78,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a disk that may not be written is a typed error",
+  name: "case 15: a disk that may not be written is a typed error",
   ignore: !mayMount(),
   async fn() {
     const { text } = await installOn('mount -t tmpfs -o ro none "$1"', 2);

@@ -89,7 +89,7 @@ const identity = (requests: Mirror["requests"]): void => {
 const FAULTS: readonly Fault[] = [
   { name: "a good server", steps: [good], outcome: "whole", check: identity },
   ...[0, 0.001, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999].map((share): Fault => ({
-    name: `truncated at ${share}, then good`,
+    name: `case 1: truncated at ${share}, then good`,
     steps: [truncated(share), good],
     outcome: "whole",
     ...(share > 0 ? { check: resumed } : {}),
@@ -113,25 +113,34 @@ const FAULTS: readonly Fault[] = [
     says: /(ended|broke off) after/,
   },
   ...[0, 0.1, 0.5, 0.9].map((share): Fault => ({
-    name: `reset at ${share}, then good`,
+    name: `case 1: reset at ${share}, then good`,
     steps: [reset(share), good],
     outcome: "whole",
   })),
-  { name: "always reset", steps: [reset(0)], outcome: "download", check: attempts(3) },
+  { name: "case 1: always reset", steps: [reset(0)], outcome: "download", check: attempts(3) },
   { name: "close-delimited and whole", steps: [withoutLength(1)], outcome: "whole" },
-  { name: "close-delimited and short, then good", steps: [withoutLength(0.5), good], outcome: "whole" },
-  { name: "always close-delimited and short", steps: [withoutLength(0.5)], outcome: "hash" },
+  {
+    name: "case 2: close-delimited and short, then good",
+    steps: [withoutLength(0.5), good],
+    outcome: "whole",
+  },
+  { name: "case 2: always close-delimited and short", steps: [withoutLength(0.5)], outcome: "hash" },
   { name: "close-delimited and empty", steps: [withoutLength(0)], outcome: "hash" },
   { name: "silent, then good", steps: [silent, good], outcome: "whole" },
   { name: "always silent", steps: [silent], outcome: "download", says: /nothing for 300 ms/ },
   { name: "stalled after the head, then good", steps: [stall(0), good], outcome: "whole" },
-  { name: "stalled in the middle, then good", steps: [stall(0.5), good], outcome: "whole", check: resumed },
-  { name: "stalled near the end, then good", steps: [stall(0.99), good], outcome: "whole", check: resumed },
-  { name: "always stalled", steps: [stall(0)], outcome: "download", says: /nothing for/ },
-  { name: "dripping, then good", steps: [drip, good], outcome: "whole" },
-  { name: "always dripping", steps: [drip], outcome: "download", says: /bytes per second/ },
   {
-    name: "429 with seconds, then good",
+    name: "case 3: stalled in the middle, then good",
+    steps: [stall(0.5), good],
+    outcome: "whole",
+    check: resumed,
+  },
+  { name: "stalled near the end, then good", steps: [stall(0.99), good], outcome: "whole", check: resumed },
+  { name: "case 3: always stalled", steps: [stall(0)], outcome: "download", says: /nothing for/ },
+  { name: "case 4: dripping, then good", steps: [drip, good], outcome: "whole" },
+  { name: "case 4: always dripping", steps: [drip], outcome: "download", says: /bytes per second/ },
+  {
+    name: "case 5: 429 with seconds, then good",
     steps: [status("429 Slow", { "Retry-After": "1" }), good],
     outcome: "whole",
   },
@@ -159,34 +168,34 @@ const FAULTS: readonly Fault[] = [
   })),
   { name: "always 500", steps: [status("500 Oops")], outcome: "download", says: /500/, check: attempts(3) },
   {
-    name: "503 with Retry-After 0",
+    name: "case 5: 503 with Retry-After 0",
     steps: [status("503 Busy", { "Retry-After": "0" }), good],
     outcome: "whole",
   },
   ...["400 Bad", "401 Who", "403 No", "404 Gone", "410 Gone"].map((line): Fault => ({
-    name: `${line} is final`,
+    name: `case 6: ${line} is final`,
     steps: [status(line), good],
     outcome: "download",
     says: new RegExp(line.slice(0, 3)),
     check: attempts(1),
   })),
   ...[0, 0.5, 1].map((at): Fault => ({
-    name: `one bit flipped at ${at}, then good`,
+    name: `case 7: one bit flipped at ${at}, then good`,
     steps: [flipped(at), good],
     outcome: "whole",
     check: attempts(2),
   })),
-  { name: "one bit flipped always", steps: [flipped(0.5)], outcome: "hash", check: attempts(2) },
-  { name: "a web page once", steps: [html, good], outcome: "whole" },
-  { name: "a web page always", steps: [html], outcome: "hash", says: /login/ },
+  { name: "case 7: one bit flipped always", steps: [flipped(0.5)], outcome: "hash", check: attempts(2) },
+  { name: "case 13: a web page once", steps: [html, good], outcome: "whole" },
+  { name: "case 13: a web page always", steps: [html], outcome: "hash", says: /login/ },
   {
-    name: "the range is ignored",
+    name: "case 9: the range is ignored",
     steps: [truncated(0.5), answer((archive) => ({ body: archive }))],
     outcome: "whole",
     check: resumed,
   },
   {
-    name: "another range than asked for",
+    name: "case 9: another range than asked for",
     steps: [truncated(0.5), partial((start, size) => `bytes ${start + 1}-${size - 1}/${size}`), good],
     outcome: "whole",
   },
@@ -217,7 +226,7 @@ const FAULTS: readonly Fault[] = [
   },
   { name: "416 on the rest", steps: [truncated(0.5), status("416 No Such Range"), good], outcome: "whole" },
   {
-    name: "the file changed in between",
+    name: "case 9: the file changed in between",
     steps: [truncated(0.5), answer((archive) => ({ headers: { ETag: '"two"' }, body: archive }))],
     outcome: "whole",
     check: (requests) => assertEquals(requests[1]!.headers.get("if-range"), '"one"'),
@@ -235,7 +244,7 @@ const FAULTS: readonly Fault[] = [
     check: (requests) => assertEquals(requests[1]!.start, 0),
   },
   {
-    name: "labelled as compressed on the way",
+    name: "case 10: labelled as compressed on the way",
     steps: [answer((archive) => ({ headers: { "Content-Encoding": "gzip" }, body: archive }))],
     outcome: "download",
     says: /content encoding|hash|Cannot download/i,
@@ -320,7 +329,7 @@ for (const fault of FAULTS) {
   });
 }
 
-Deno.test("install() names the flag for the host that a mirror redirects to", async () => {
+Deno.test("case 11: install() names the flag for the host that a mirror redirects to", async () => {
   const archive = await pythonArchive();
   await using home = await temporary();
   await using mirror = new Mirror(archive.bytes, [

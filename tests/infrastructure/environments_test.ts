@@ -90,7 +90,7 @@ Deno.test("a name alone takes the environment as it is", async () => {
   await assertRejects(() => manager.create("mine"), EnvironmentError, "exists");
 });
 
-Deno.test("a broken environment is made again from what it was made from", async () => {
+Deno.test("case 21, 22: a broken environment is made again from what it was made from", async () => {
   await using shop = await workshop();
   const made = await shop.manager().ensure({ name: "mine", python: "3.12" });
   const breakers: readonly (() => Promise<void>)[] = [
@@ -143,7 +143,7 @@ Deno.test("a broken environment is made again from what it was made from", async
   }
 });
 
-Deno.test("a base that was replaced or removed takes its environments along", async () => {
+Deno.test("case 34: a base that was replaced or removed takes its environments along", async () => {
   await using shop = await workshop();
   const made = await shop.manager().ensure({ name: "mine", python: "3.12" });
   await Deno.writeTextFile(shop.python, fakePython("3.12.9"));
@@ -157,7 +157,7 @@ Deno.test("a base that was replaced or removed takes its environments along", as
   );
 });
 
-Deno.test("repair() of a runtime puts back what is missing", async () => {
+Deno.test("case 22, 35: repair() of a runtime puts back what is missing", async () => {
   await using shop = await workshop();
   const archive = fakeArchive();
   await Deno.writeFile(join(shop.root, "archive.tar.gz"), archive.bytes);
@@ -187,7 +187,7 @@ Deno.test("repair() of a runtime puts back what is missing", async () => {
   await assertRejects(() => runtimes.uninstall("../../etc"), EnvironmentError, "runtime id");
 });
 
-Deno.test("a corrupt archive in the cache is thrown out and fetched again", async () => {
+Deno.test("case 8: a corrupt archive in the cache is thrown out and fetched again", async () => {
   await using shop = await workshop();
   const archive = fakeArchive();
   await Deno.writeFile(join(shop.root, "archive.tar.gz"), archive.bytes);
@@ -213,7 +213,7 @@ Deno.test("a corrupt archive in the cache is thrown out and fetched again", asyn
   }
 });
 
-Deno.test("offline, no socket is opened and the missing file is named", async () => {
+Deno.test("case 38: offline, no socket is opened and the missing file is named", async () => {
   await using shop = await workshop();
   const archive = fakeArchive();
   const io: Io = { ...denoIo, fetch: () => Promise.reject(new Error("a socket was opened")) };
@@ -266,7 +266,7 @@ const ODD_NAMES: readonly string[] = [
 ];
 
 for (const name of ODD_NAMES) {
-  Deno.test(`a data directory named "${name.slice(0, 40)}" works`, async () => {
+  Deno.test(`case 32, 33: a data directory named "${name.slice(0, 40)}" works`, async () => {
     await using shop = await workshop(name);
     const archive = fakeArchive();
     const path = join(shop.root, `archive ${name.slice(0, 20).replaceAll("/", "")}.tar.gz`);
@@ -281,7 +281,7 @@ for (const name of ODD_NAMES) {
   });
 }
 
-Deno.test("no name leads out of the root", () => {
+Deno.test("case 41: no name leads out of the root", () => {
   const seed = 3;
   const random = randomNumbers(seed);
   const alphabet = [
@@ -361,7 +361,7 @@ Deno.test("methods that take a name refuse one that leads out", async () => {
   }
 });
 
-Deno.test("a data directory that everybody may write to is refused", async () => {
+Deno.test("case 42: a data directory that everybody may write to is refused", async () => {
   await using shop = await workshop();
   await Deno.mkdir(shop.home);
   await Deno.chmod(shop.home, 0o777);

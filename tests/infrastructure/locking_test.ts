@@ -45,7 +45,7 @@ Deno.test("waiting for a lock ends with the signal's reason, or when what was wa
   );
 });
 
-Deno.test("where the file system has no locks, work goes on without", async () => {
+Deno.test("case 17: where the file system has no locks, work goes on without", async () => {
   await using home = await temporary();
   const bare = context(home.path, { io: withoutLocks(denoIo) });
   const path = join(home.path, ".lock");
@@ -57,7 +57,7 @@ Deno.test("where the file system has no locks, work goes on without", async () =
   assertEquals(await isAbandoned(bare, `${path}.own`), false);
 });
 
-Deno.test("a lock file that may not be opened is an error, not a reason to go on without", async () => {
+Deno.test("case 18: a lock file that may not be opened is an error, not a reason to go on without", async () => {
   await using home = await temporary();
   const io: Io = {
     ...denoIo,
@@ -73,7 +73,7 @@ Deno.test("a lock file that may not be opened is an error, not a reason to go on
   );
 });
 
-Deno.test("isAbandoned() tells a living owner from a dead one", async () => {
+Deno.test("case 19: isAbandoned() tells a living owner from a dead one", async () => {
   await using home = await temporary();
   const path = join(home.path, "x.own");
   assertEquals(await isAbandoned(context(home.path), path), true);
@@ -83,7 +83,7 @@ Deno.test("isAbandoned() tells a living owner from a dead one", async () => {
   assertEquals(await isAbandoned(context(home.path), path), true);
 });
 
-Deno.test("renamePatiently() tries again on Windows only, while a scanner holds the file", async () => {
+Deno.test("case 23: renamePatiently() tries again on Windows only, while a scanner holds the file", async () => {
   for (const [os, refusals, calls] of [["windows", 3, 4], ["linux", 3, 1]] as const) {
     let count = 0;
     const io: Io = {

@@ -100,7 +100,7 @@ for (const installer of ["pip", "uv"] as const) {
     await assertRejects(() => environments.uninstall("real", ["numpy"]), EnvironmentError, "no numpy");
   });
 
-  Deno.test(`${installer}: a lock has hashes, and is installed exactly`, async () => {
+  Deno.test(`case 40: ${installer}: a lock has hashes, and is installed exactly`, async () => {
     await using home = await temporary();
     const environments = manager(installer, home.path);
     const lock = await environments.lock({ packages: ["requests"] });
@@ -251,7 +251,7 @@ Deno.test("pip's settings are read from its files and variables, and carried ove
   assertEquals(parsePipConfig("[global]\nno_index: true\n").get("no-index"), "true");
 });
 
-Deno.test("only the first index that knows a package is asked, so that nobody can slip in another", async () => {
+Deno.test("case 39: only the first index that knows a package is asked, so that nobody can slip in another", async () => {
   await using home = await temporary();
   const pages: string[] = [];
   await using outside = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {

@@ -15,7 +15,7 @@ import { quiet, temporary } from "./_support.ts";
 
 async function* none(): AsyncGenerator<PythonRuntime> {}
 
-Deno.test("pip is its own, its base's, the bundled one, another Python's, or a clear error", async () => {
+Deno.test("case 36: pip is its own, its base's, the bundled one, another Python's, or a clear error", async () => {
   await using home = await temporary("pip_");
   const manager = new RuntimeManager({ home: home.path, environment: quiet() });
   const real = await manager.find();

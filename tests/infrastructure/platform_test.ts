@@ -134,7 +134,7 @@ Deno.test("elfInterpreter() reads any bytes without failing", () => {
   }
 });
 
-Deno.test("detectPlatform() finds the C library of a made-up system", async () => {
+Deno.test("case 28: detectPlatform() finds the C library of a made-up system", async () => {
   await using root = await temporary();
   const put = async (path: string, bytes: Uint8Array): Promise<void> => {
     await Deno.mkdir(dirname(join(root.path, path)), { recursive: true });

@@ -134,14 +134,14 @@ async function cycles(count: number, locking: (index: number) => string, label: 
   );
 }
 
-Deno.test("racing processes that are killed leave nothing corrupt, with locks", async () => {
+Deno.test("case 16, 20: racing processes that are killed leave nothing corrupt, with locks", async () => {
   await cycles(Math.ceil(CYCLES / 2), () => "lock", "with locks");
 });
 
-Deno.test("racing processes that are killed leave nothing corrupt, without locks", async () => {
+Deno.test("case 17, 20: racing processes that are killed leave nothing corrupt, without locks", async () => {
   await cycles(Math.ceil(CYCLES / 4), () => "no-lock", "without locks");
 });
 
-Deno.test("racing processes that are killed leave nothing corrupt, some with locks and some without", async () => {
+Deno.test("case 16, 17, 20: racing processes that are killed leave nothing corrupt, some with locks and some without", async () => {
   await cycles(Math.ceil(CYCLES / 4), (index) => index % 2 === 0 ? "lock" : "no-lock", "mixed");
 });

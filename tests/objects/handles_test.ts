@@ -10,7 +10,7 @@ const RELEASED_HANDLES = Number(Deno.env.get("BEEP_TEST_HANDLES") ?? 60_000);
 const AT_ONCE = 500;
 const MAX_DRIFT = 0.05;
 
-Deno.test("ten thousand handles live at once, each its own object, and all are released", async () => {
+Deno.test("case 91: ten thousand handles live at once, each its own object, and all are released", async () => {
   await using started = await startBackend();
   const { backend } = started;
   await backend.evaluate("class Thing:\n  def __init__(self, n):\n    self.n = n\n  live = 0");

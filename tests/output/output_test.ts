@@ -1,4 +1,4 @@
-// What a server's code writes: where it goes, and that a flood of it is bounded. Numbers are those of FAILURES.md.
+// What a server's code writes: where it goes, and that a flood of it is bounded. Numbers are those of docs/FAILURE_MODES.md.
 
 import { assert, assertEquals, assertGreater, assertLess, assertRejects } from "@std/assert";
 import { CallTimeoutError } from "../../core/errors.ts";
@@ -6,7 +6,7 @@ import { OUTPUT_RING_BYTES } from "../../servers/output_ring.ts";
 import { startBench, TRANSPORTS, until } from "./_server.ts";
 
 for (const transport of TRANSPORTS) {
-  Deno.test(`#55 100 MB to stdout and stderr are drained, and a call goes on (${transport})`, async () => {
+  Deno.test(`case 55: 100 MB to stdout and stderr are drained, and a call goes on (${transport})`, async () => {
     await using bench = await startBench(transport);
     const code = `
 import os, sys
@@ -22,7 +22,7 @@ for _ in range(50):
     assertEquals(bench.server.stdout.text.length <= OUTPUT_RING_BYTES, true);
   });
 
-  Deno.test(`#56 a flood of prints is bounded and counted, and stopped by a cancel (${transport})`, async () => {
+  Deno.test(`case 56: a flood of prints is bounded and counted, and stopped by a cancel (${transport})`, async () => {
     await using bench = await startBench(transport);
     const flood = "while True: print('x' * 1000)";
     await assertRejects(() => bench.backend.evaluate(flood, undefined, { timeoutMs: 200 }), CallTimeoutError);
@@ -39,7 +39,7 @@ for _ in range(50):
     assertEquals(await bench.backend.evaluate("1 + 1"), 2);
   });
 
-  Deno.test(`#56 a client that does not read slows a call down, and costs bounded memory (${transport})`, async () => {
+  Deno.test(`case 56: a client that does not read slows a call down, and costs bounded memory (${transport})`, async () => {
     await using bench = await startBench(transport);
     const other = bench.connect();
     await other.evaluate("import sys, resource, threading");
@@ -67,7 +67,7 @@ for _ in range(50):
     assertLess((after - before) * unit, 45_000_000);
   });
 
-  Deno.test(`#56 a coroutine's flood delays no other coroutine, and what is dropped is told (${transport})`, async () => {
+  Deno.test(`case 56: a coroutine's flood delays no other coroutine, and what is dropped is told (${transport})`, async () => {
     await using bench = await startBench(transport);
     const other = bench.connect();
     await other.initialize();
@@ -100,7 +100,7 @@ builtins.is_flooded = True
   });
 }
 
-Deno.test("#67 what C code and subprocesses write is the server's output and never the wire", async () => {
+Deno.test("case 67: what C code and subprocesses write is the server's output and never the wire", async () => {
   await using bench = await startBench();
   const code = `
 import ctypes, os, subprocess, sys

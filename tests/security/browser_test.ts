@@ -150,7 +150,7 @@ function browserTest(name: string, fn: () => Promise<void>): void {
   Deno.test({ name: browser === null ? `${name} (ignored: ${reason})` : name, ignore: browser === null, fn });
 }
 
-browserTest("S3: a page cannot call a server, read from it or be answered by it", async () => {
+browserTest("case S3: a page cannot call a server, read from it or be answered by it", async () => {
   await using careful = await start({ transport: "http" });
   await using open = await start({ transport: "http", auth: false });
   const report = Promise.withResolvers<Record<string, Record<string, string>>>();
@@ -200,7 +200,7 @@ browserTest("S3: a page cannot call a server, read from it or be answered by it"
   assertEquals([await wasReached(careful), await wasReached(open)], [false, false]);
 });
 
-browserTest("S2: a name that is made to point here gets no further than any other", async () => {
+browserTest("case S2: a name that is made to point here gets no further than any other", async () => {
   // The attacker's page and the server have the same port and, for the browser, the same origin.
   await using open = await start({ transport: "http", auth: false });
   const { port } = new URL(open.address);

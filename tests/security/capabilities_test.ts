@@ -10,7 +10,7 @@ const NO_ARGUMENTS = Uint8Array.fromHex(
   "80059505000000000000002994297d86942e".replace("2994297d8694", "297d8694"),
 );
 
-Deno.test("S8: a server that calls what it was not given gets an error, and no function runs", async () => {
+Deno.test("case S8: a server that calls what it was not given gets an error, and no function runs", async () => {
   const resumed: unknown[] = [];
   const given = ["constructor", "__proto__", -1, 0, 2, 99, 1.5, null, "1"];
   await using server = new ScriptedServer({
@@ -34,7 +34,7 @@ Deno.test("S8: a server that calls what it was not given gets an error, and no f
   for (const answer of resumed) assertMatch(JSON.stringify(answer), /"error"/);
 });
 
-Deno.test("S9: a function of the host is a capability: Python can call it, and reach nothing through it", async () => {
+Deno.test("case S9: a function of the host is a capability: Python can call it, and reach nothing through it", async () => {
   for (const transport of ["pipe", "http"] as const) {
     await using server = await start({ transport });
     await using backend = connect(server);

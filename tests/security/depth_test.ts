@@ -65,7 +65,7 @@ async function checkBounds(ask: Ask): Promise<void> {
   }
 }
 
-Deno.test("88: values without tags over the pipe are bounded, and only the call fails", async () => {
+Deno.test("case 88: values without tags over the pipe are bounded, and only the call fails", async () => {
   await using server = await start();
   await beside(server, async () => {
     let id = 0;
@@ -92,7 +92,7 @@ Deno.test("88: values without tags over the pipe are bounded, and only the call 
   assert(!server.stderr.text.includes("Traceback"), server.stderr.text);
 });
 
-Deno.test("88: values without tags over HTTP are bounded, in frames, in JSON, and with tags", async () => {
+Deno.test("case 88: values without tags over HTTP are bounded, in frames, in JSON, and with tags", async () => {
   await using server = await start({ transport: "http" });
   await beside(server, async () => {
     const hello = encodeFrame('[1,"hello",[{"protocol":1}]]');
@@ -114,7 +114,7 @@ Deno.test("88: values without tags over HTTP are bounded, in frames, in JSON, an
   assert(!server.stderr.text.includes("Traceback"), server.stderr.text);
 });
 
-Deno.test("88: values over RPC are bounded, in the schema, in native messages and for the original's clients", async () => {
+Deno.test("case 88: values over RPC are bounded, in the schema, in native messages and for the original's clients", async () => {
   await using server = await start({ transport: "rpc" });
   const path = "/beep.python.v1.PythonService/Evaluate";
   await beside(server, async () => {
@@ -136,7 +136,7 @@ Deno.test("88: values over RPC are bounded, in the schema, in native messages an
   assert(!server.stderr.text.includes("Traceback"), server.stderr.text);
 });
 
-Deno.test("88: lines of JSON are bounded too", async () => {
+Deno.test("case 88: lines of JSON are bounded too", async () => {
   await using server = await start({ auth: false });
   await checkBounds(async (value) => {
     const connection = await open(server);
@@ -151,7 +151,7 @@ Deno.test("88: lines of JSON are bounded too", async () => {
   assert(!server.stderr.text.includes("Traceback"), server.stderr.text);
 });
 
-Deno.test("88: maxDepth is the server's to choose, and the client's own bound comes before it", async () => {
+Deno.test("case 88: maxDepth is the server's to choose, and the client's own bound comes before it", async () => {
   await using server = await start({ limits: { maxDepth: 10 } });
   await using backend = connect(server);
   const value = (depth: number): unknown => depth === 1 ? [] : [value(depth - 1)];
@@ -178,7 +178,7 @@ const replies: readonly [name: string, make: (depth: number) => string][] = [
 ];
 
 for (const [name, make] of replies) {
-  Deno.test(`88: a server's reply 100,000 deep leaves the client a value or a typed error: ${name}`, async () => {
+  Deno.test(`case 88: a server's reply 100,000 deep leaves the client a value or a typed error: ${name}`, async () => {
     await using server = new ScriptedServer({
       onRequest: async ({ message }, lane) => {
         if (message[1] !== "evaluate") return void await lane.send([message[0], "ok", null]);

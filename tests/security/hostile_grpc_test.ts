@@ -30,7 +30,7 @@ async function memoryOf(pid: number): Promise<number> {
 }
 
 grpcTest(
-  "S1, 78: by gRPC nothing of a stranger is read, and what is too large or compressed is refused",
+  "case S1, 78: by gRPC nothing of a stranger is read, and what is too large or compressed is refused",
   async (server) => {
     const hasProc = Deno.build.os === "linux";
     const before = hasProc ? await memoryOf(server.pid) : 0;
@@ -169,7 +169,7 @@ const openings: readonly [name: string, bytes: Uint8Array][] = [
 ];
 
 grpcTest(
-  "77, 81: garbage and floods on the port of gRPC are not noticed by a healthy client",
+  "case 77, 81: garbage and floods on the port of gRPC are not noticed by a healthy client",
   async (server) => {
     await beside(server, async () => {
       for (const [name, bytes] of openings) {
@@ -188,7 +188,7 @@ grpcTest(
 );
 
 grpcTest(
-  "81: 200 connections to the port of gRPC that say nothing, or half of something, beside a healthy client",
+  "case 81: 200 connections to the port of gRPC that say nothing, or half of something, beside a healthy client",
   async (server) => {
     const slow: Deno.Conn[] = [];
     try {

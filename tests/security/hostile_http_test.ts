@@ -50,7 +50,7 @@ async function sendAll(server: PythonServer, requests: readonly HostileRequest[]
 const places = { http: [httpPlace], rpc: [connectPlace, dialectPlace] } as const;
 
 for (const transport of ["http", "rpc"] as const) {
-  Deno.test(`77, 82, S1-S3: every hostile request over ${transport} is refused with its status and the end of its connection`, async (t) => {
+  Deno.test(`case 77, 82, S1, S2, S3: every hostile request over ${transport} is refused with its status and the end of its connection`, async (t) => {
     await using server = await start({ transport });
     const port = Number(new URL(server.address).port);
     assert(MARKER.includes("builtins.smuggled"));

@@ -93,7 +93,7 @@ const frames: readonly [name: string, bytes: Uint8Array, code: string][] = [
   ["78 a thousand parts of 4 GiB", claim(2, Array(1000).fill(0xffffffff)), "limit"],
 ];
 
-Deno.test("77, 78, S1: every hostile opening of a pipe is refused with its code and the end", async () => {
+Deno.test("case 77, 78, S1: every hostile opening of a pipe is refused with its code and the end", async () => {
   await using server = await start({ limits: { refusedTokenDelayMs: 20, headTimeoutMs: 500 } });
   await beside(server, async () => {
     await Promise.all(openings.map(async ([name, bytes, code]) => {
@@ -111,7 +111,7 @@ Deno.test("77, 78, S1: every hostile opening of a pipe is refused with its code 
   assert(!server.stderr.text.includes("Traceback"), server.stderr.text);
 });
 
-Deno.test("77, 78: every hostile frame of a client ends its connection with a reason, on both lanes", async () => {
+Deno.test("case 77, 78: every hostile frame of a client ends its connection with a reason, on both lanes", async () => {
   await using server = await start();
   await beside(server, async () => {
     for (const [name, bytes, code] of frames) {
@@ -137,7 +137,7 @@ Deno.test("77, 78: every hostile frame of a client ends its connection with a re
   assert(!server.stderr.text.includes("Traceback"), server.stderr.text);
 });
 
-Deno.test("94: requests that are whole but make no sense are answered with typed errors, and the lane goes on", async () => {
+Deno.test("case 94: requests that are whole but make no sense are answered with typed errors, and the lane goes on", async () => {
   await using server = await start();
   const [pipe, session] = await RawPipe.join(server);
   using _pipe = pipe;
@@ -198,7 +198,7 @@ Deno.test("94: requests that are whole but make no sense are answered with typed
   assert(!server.stderr.text.includes("Traceback"), server.stderr.text);
 });
 
-Deno.test("S9: nothing of a session can be reached from another, whatever ids it guesses", async () => {
+Deno.test("case S9: nothing of a session can be reached from another, whatever ids it guesses", async () => {
   await using server = await start();
   await using mine = connect(server);
   const handle = await mine.createObject("collections", "Counter", ["aab"]);

@@ -45,7 +45,7 @@ function allow(error: unknown): void {
 }
 
 for (const reader of ["frames", "http", "values", "rpc"]) {
-  Deno.test(`77: Python reads ${IN_PROCESS} mutations without a crash: ${reader}`, async () => {
+  Deno.test(`case 77: Python reads ${IN_PROCESS} mutations without a crash: ${reader}`, async () => {
     const script = new URL("./mutate.py", import.meta.url).pathname;
     const { code, stdout, stderr } = await new Deno.Command(PYTHON, {
       args: ["-B", "-X", "utf8", script, reader, String(SEED), String(FIRST), String(countOf(IN_PROCESS))],
@@ -69,7 +69,7 @@ const replies = [
     .map((message) => encodeFrame(JSON.stringify(message), [encoder.encode("abc"), new Uint8Array()])),
 ];
 
-Deno.test(`77: the client reads ${IN_PROCESS} mutated frames without a crash`, async () => {
+Deno.test(`case 77: the client reads ${IN_PROCESS} mutated frames without a crash`, async () => {
   let refused = 0;
   await runCases(IN_PROCESS, (below) => {
     const bytes = mutate(
@@ -94,7 +94,7 @@ Deno.test(`77: the client reads ${IN_PROCESS} mutated frames without a crash`, a
   assert(refused > countOf(IN_PROCESS) / 20, `${refused} refused`);
 });
 
-Deno.test(`77: the client reads ${IN_PROCESS / 5} mutated HTTP answers without a crash`, async () => {
+Deno.test(`case 77: the client reads ${IN_PROCESS / 5} mutated HTTP answers without a crash`, async () => {
   await runCases(IN_PROCESS / 5, async (below) => {
     const bytes = mutate(
       concat(Array.from({ length: 1 + below(3) }, () => pick(replies, below))),
@@ -111,7 +111,7 @@ Deno.test(`77: the client reads ${IN_PROCESS / 5} mutated HTTP answers without a
   });
 });
 
-Deno.test(`77: the client reads ${IN_PROCESS} mutated values without a crash`, async () => {
+Deno.test(`case 77: the client reads ${IN_PROCESS} mutated values without a crash`, async () => {
   const { values } = JSON.parse(await Deno.readTextFile(new URL("../golden/values.json", import.meta.url)));
   const streams: Uint8Array[] = values.flatMap((vector: { packed?: string[] }) =>
     vector.packed === undefined ? [] : [Uint8Array.fromHex(vector.packed[0]!)]
@@ -143,7 +143,7 @@ Deno.test(`77: the client reads ${IN_PROCESS} mutated values without a crash`, a
   });
 });
 
-Deno.test(`77: a pipe server takes ${OVER_SOCKETS.pipe} mutated connections beside a healthy client`, async () => {
+Deno.test(`case 77: a pipe server takes ${OVER_SOCKETS.pipe} mutated connections beside a healthy client`, async () => {
   await using server = await start({ limits: { refusedTokenDelayMs: 1, headTimeoutMs: 300 } });
   const hello = { protocol: 1, client: "x", lane: "session", session: null, nonce: "0".repeat(32) };
   const openings = [["hello", hello], ["proof", "0".repeat(64)]].map((message) =>
@@ -235,7 +235,7 @@ function corpusOf(server: PythonServer): Uint8Array[] {
 }
 
 for (const transport of ["http", "rpc"] as const) {
-  Deno.test(`77: a server over ${transport} takes ${OVER_SOCKETS[transport]} mutated connections beside a healthy client`, async () => {
+  Deno.test(`case 77: a server over ${transport} takes ${OVER_SOCKETS[transport]} mutated connections beside a healthy client`, async () => {
     await using server = await start({
       transport,
       limits: { refusedTokenDelayMs: 1, headTimeoutMs: 300, bodyStallMs: 300 },

@@ -111,7 +111,7 @@ class Place implements AsyncDisposable {
 }
 
 otherUserTest(
-  "S4: another user cannot open the socket, read the token or list the directory",
+  "case S4: another user cannot open the socket, read the token or list the directory",
   async (place) => {
     await using server = await place.start({ name: "mine" });
     const run = `${place.home}/run`;
@@ -129,7 +129,7 @@ otherUserTest(
 );
 
 otherUserTest(
-  "S4: with the socket wide open, the kernel's word on who connects keeps another user out",
+  "case S4: with the socket wide open, the kernel's word on who connects keeps another user out",
   async (place) => {
     for (const auth of [true, false]) {
       await using server = await place.start({ name: "mine", auth });
@@ -147,7 +147,7 @@ otherUserTest(
   },
 );
 
-otherUserTest("S4: the socket where .NET looks is closed to another user too", async (place) => {
+otherUserTest("case S4: the socket where .NET looks is closed to another user too", async (place) => {
   const name = `beep-test-${crypto.randomUUID().slice(0, 8)}`;
   await using _server = await place.start({ name, auth: false });
   const path = `${Deno.env.get("TMPDIR") ?? "/tmp"}/CoreFxPipe_${name}`;
@@ -161,7 +161,7 @@ otherUserTest("S4: the socket where .NET looks is closed to another user too", a
 });
 
 otherUserTest(
-  "S5: a place that another user has taken is a typed error, and is left as it is",
+  "case S5: a place that another user has taken is a typed error, and is left as it is",
   async (place) => {
     const name = `beep-test-${crypto.randomUUID().slice(0, 8)}`;
     const path = `${Deno.env.get("TMPDIR") ?? "/tmp"}/CoreFxPipe_${name}`;
@@ -185,7 +185,7 @@ otherUserTest(
 );
 
 otherUserTest(
-  "S5: another user's socket in the place of the server is not believed, and learns nothing",
+  "case S5: another user's socket in the place of the server is not believed, and learns nothing",
   async (place) => {
     const path = `${place.open}/socket`;
     const impostor = await place.theyListen("unix", path);
@@ -202,7 +202,7 @@ otherUserTest(
 );
 
 otherUserTest(
-  "S5: another user's port in the place of the server gets neither code nor token",
+  "case S5: another user's port in the place of the server gets neither code nor token",
   async (place) => {
     const impostor = await place.theyListen("tcp", "0");
     await using backend = new PythonHostHttp(`http://localhost:${impostor.first}`);
@@ -216,7 +216,7 @@ otherUserTest(
 );
 
 otherUserTest(
-  "S5: a socket in a directory that others can enter is refused when the server is started",
+  "case S5: a socket in a directory that others can enter is refused when the server is started",
   async (place) => {
     for (
       const [path, why] of [
@@ -244,7 +244,7 @@ otherUserTest(
   },
 );
 
-otherUserTest("S4: over HTTP another user gets as far as the token, and no further", async (place) => {
+otherUserTest("case S4: over HTTP another user gets as far as the token, and no further", async (place) => {
   await using server = await place.start({ transport: "http" });
   const script = `import http.client, json
 c = http.client.HTTPConnection("127.0.0.1", ${new URL(server.address).port})

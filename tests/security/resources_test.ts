@@ -56,7 +56,7 @@ function slowStart(server: PythonServer, number: number): Uint8Array {
 }
 
 for (const transport of ["pipe", "http", "rpc"] as const satisfies readonly ServerTransport[]) {
-  Deno.test(`81: 200 slow connections over ${transport} beside a healthy client`, async () => {
+  Deno.test(`case 81: 200 slow connections over ${transport} beside a healthy client`, async () => {
     await using server = await start({ transport });
     const slow: Deno.Conn[] = [];
     try {
@@ -78,7 +78,7 @@ for (const transport of ["pipe", "http", "rpc"] as const satisfies readonly Serv
     }
   });
 
-  Deno.test(`81: a handshake that dribbles over ${transport} has one deadline for all of it`, async () => {
+  Deno.test(`case 81: a handshake that dribbles over ${transport} has one deadline for all of it`, async () => {
     await using server = await start({ transport, limits: { headTimeoutMs: 400 } });
     const connection = await open(server);
     const bytes = transport === "pipe"
@@ -98,7 +98,7 @@ for (const transport of ["pipe", "http", "rpc"] as const satisfies readonly Serv
   });
 
   Deno.test({
-    name: `78: lengths that only claim to be large cost no memory over ${transport}`,
+    name: `case 78: lengths that only claim to be large cost no memory over ${transport}`,
     ignore: !hasProc,
   }, async () => {
     await using server = await start({ transport });
@@ -173,7 +173,7 @@ const unread: readonly [name: string, lane: "session" | "control", message: (id:
 
 for (const [name, lane, message] of unread) {
   Deno.test({
-    name: `84: a client of the pipe that never reads its replies costs a bounded amount: ${name}`,
+    name: `case 84: a client of the pipe that never reads its replies costs a bounded amount: ${name}`,
     ignore: !hasProc,
   }, async () => {
     await using server = await start({ limits: { maxInFlight: 64, maxBufferedBytes: 8 * MIB } });
@@ -197,7 +197,7 @@ for (const [name, lane, message] of unread) {
 }
 
 Deno.test({
-  name: "84: a client over HTTP that never reads its answers costs a bounded amount",
+  name: "case 84: a client over HTTP that never reads its answers costs a bounded amount",
   ignore: !hasProc,
 }, async () => {
   await using server = await start({
@@ -229,7 +229,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "84: a client over RPC that never reads its answers costs a bounded amount",
+  name: "case 84: a client over RPC that never reads its answers costs a bounded amount",
   ignore: !hasProc,
 }, async () => {
   await using server = await start({
@@ -276,7 +276,7 @@ function frameOf(message: unknown): Uint8Array {
   return new Uint8Array([...new Uint8Array(new Uint32Array([json.byteLength, 0]).buffer), ...json]);
 }
 
-Deno.test("84: more cancels than calls cost a bounded amount", async () => {
+Deno.test("case 84: more cancels than calls cost a bounded amount", async () => {
   await using server = await start({ limits: { maxInFlight: 100 } });
   const [pipe, session] = await RawPipe.join(server);
   using _pipe = pipe;
@@ -291,7 +291,7 @@ Deno.test("84: more cancels than calls cost a bounded amount", async () => {
   assertEquals(refused, 100);
 });
 
-Deno.test("81: connections beyond maxConnections are refused with a reason, and places come free again", async () => {
+Deno.test("case 81: connections beyond maxConnections are refused with a reason, and places come free again", async () => {
   await using server = await start({ limits: { maxConnections: 4 } });
   const clients = [];
   try {

@@ -12,7 +12,7 @@ import { beside, connect, open, readAll, start, writeAll } from "./_servers.ts";
 const encoder = new TextEncoder();
 const GUESSES = 10_000;
 
-Deno.test(`S1: ${GUESSES} guesses over HTTP are refused and counted, and a client with the token never waits`, async () => {
+Deno.test(`case S1: ${GUESSES} guesses over HTTP are refused and counted, and a client with the token never waits`, async () => {
   await using server = await start({ transport: "http", limits: { refusedTokenDelayMs: 0 } });
   const { host } = new URL(server.address);
   const count = countOf(GUESSES);
@@ -40,7 +40,7 @@ Deno.test(`S1: ${GUESSES} guesses over HTTP are refused and counted, and a clien
   assertMatch(server.stderr.text, /refused 1 attempts .*\n.*refused 10 attempts .*\n.*refused 100 attempts /);
 });
 
-Deno.test("S1: guesses over the pipe are refused and counted", async () => {
+Deno.test("case S1: guesses over the pipe are refused and counted", async () => {
   await using server = await start({ limits: { refusedTokenDelayMs: 0 } });
   await beside(server, async () => {
     for (let i = 0; i < 200; i++) {
@@ -57,7 +57,7 @@ Deno.test("S1: guesses over the pipe are refused and counted", async () => {
   assertMatch(server.stderr.text, /refused 100 attempts without the right token/);
 });
 
-Deno.test("S1: a wrong token takes its time, on both transports", async () => {
+Deno.test("case S1: a wrong token takes its time, on both transports", async () => {
   for (const transport of ["pipe", "http"] as const) {
     await using server = await start({ transport, limits: { refusedTokenDelayMs: 300 } });
     const began = performance.now();
@@ -84,7 +84,7 @@ class Listener implements Logger {
   readonly error = this.#take;
 }
 
-Deno.test("S6: the token is in no argument, no variable, no log, no error and no crash report", async () => {
+Deno.test("case S6: the token is in no argument, no variable, no log, no error and no crash report", async () => {
   for (const transport of ["pipe", "http"] as const) {
     const logger = new Listener();
     const host = await PythonHost.start({ transport, logger });
@@ -157,7 +157,7 @@ async function connectWithout(address: string, transport: string): Promise<void>
   }
 }
 
-Deno.test("S6: credentials in a URL never come back in an error", () => {
+Deno.test("case S6: credentials in a URL never come back in an error", () => {
   const urls = [
     "http://user:hunter2@localhost:5678",
     "http://user:hunter2@loc alhost",
@@ -176,13 +176,13 @@ Deno.test("S6: credentials in a URL never come back in an error", () => {
   }
 });
 
-Deno.test("S7: what is documented as no boundary is none: evaluated code runs as the user, and can be the server", async () => {
+Deno.test("case S7: what is documented as no boundary is none: evaluated code runs as the user, and can be the server", async () => {
   await using server = await start();
   await using backend = connect(server);
   assertEquals(await backend.evaluate("import os; os.getpid()"), server.pid);
 });
 
-Deno.test("S10: Python never unpickles, and the client reads the packed form by a table of its own", async () => {
+Deno.test("case S10: Python never unpickles, and the client reads the packed form by a table of its own", async () => {
   const pattern =
     /\b(?:pickle|_pickle|cPickle|marshal|shelve|dill|cloudpickle)\.(?:loads?|Unpickler)\b|\bUnpickler\b|from _?pickle import[^\n]*\b(?:loads?|Unpickler)\b/;
   const folder = new URL("../../servers/python/", import.meta.url);

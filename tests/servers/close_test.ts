@@ -12,7 +12,7 @@ Deno.test("close() ends the server in order and takes its files away", async () 
   assertEquals(await runFiles(bench.context), []);
 });
 
-Deno.test("close() again, and at once, is the same close", async () => {
+Deno.test("case 62: close() again, and at once, is the same close", async () => {
   await using bench = await makeWorkbench();
   await using server = await bench.start();
   await Promise.all([server.close(), server.close(), server[Symbol.asyncDispose]()]);
@@ -20,7 +20,7 @@ Deno.test("close() again, and at once, is the same close", async () => {
   assertEquals((await server.exited).code, 0);
 });
 
-Deno.test("close() goes down the ladder with a server that hears nothing", async () => {
+Deno.test("case 61: close() goes down the ladder with a server that hears nothing", async () => {
   await using bench = await makeWorkbench();
   const server = await bench.start({ env: { STAND_IN: "deaf" } });
   await server.close({ graceMs: 50 });

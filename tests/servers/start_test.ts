@@ -134,7 +134,7 @@ Deno.test("startServer() says what a server that dies at its start wrote", async
   assertEquals(await runFiles(bench.context), []);
 });
 
-Deno.test("startServer() says where a server hangs that never becomes ready", async () => {
+Deno.test("case 54: startServer() says where a server hangs that never becomes ready", async () => {
   await using bench = await makeWorkbench();
   const started = bench.start({ env: { STAND_IN: "never_ready" }, startTimeoutMs: 500 });
   const error = await assertRejects(() => started, ServerStartError);
@@ -178,7 +178,7 @@ Deno.test("startServer() refuses options that do not fit the transport, before i
   assertEquals(await Array.fromAsync(Deno.readDir(bench.home)), []);
 });
 
-Deno.test("startServer() says that a port is taken", async () => {
+Deno.test("case 58: startServer() says that a port is taken", async () => {
   await using bench = await makeWorkbench();
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
@@ -197,7 +197,7 @@ Deno.test("startServer() says that a name is taken, and leaves its owner alone",
   (await Deno.connect({ transport: "unix", path: first.address })).close();
 });
 
-Deno.test("startServer() replaces the socket of a server that died", async () => {
+Deno.test("case 59: startServer() replaces the socket of a server that died", async () => {
   await using bench = await makeWorkbench();
   await Deno.mkdir(bench.context.runDirectory);
   const path = `${bench.context.runDirectory}/kettle.sock`;
@@ -221,7 +221,7 @@ Deno.test("startServer() listens on a path, but not where somebody else does or 
   assertEquals(await Deno.readTextFile(file), "precious");
 });
 
-Deno.test("startServer() listens in a short directory when the run directory's path is too long for a socket", async () => {
+Deno.test("case 60: startServer() listens in a short directory when the run directory's path is too long for a socket", async () => {
   await using bench = await makeWorkbench();
   const runDirectory = `${bench.home}/${"long".repeat(30)}/run`;
   await using server = await launchIn(bench, runDirectory);

@@ -1,4 +1,4 @@
-// User code that does its worst: the server goes on, or ends cleanly and says why. Numbers are those of FAILURES.md.
+// User code that does its worst: the server goes on, or ends cleanly and says why. Numbers are those of docs/FAILURE_MODES.md.
 
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import {
@@ -11,7 +11,7 @@ import {
 import { startBench, TRANSPORTS, until } from "../output/_server.ts";
 
 for (const transport of TRANSPORTS) {
-  Deno.test(`#63 a fork that comes back runs the rest of its code and leaves (${transport})`, async () => {
+  Deno.test(`case 63: a fork that comes back runs the rest of its code and leaves (${transport})`, async () => {
     await using bench = await startBench(transport);
     const { backend, server } = bench;
     let out = "";
@@ -44,7 +44,7 @@ ${status}`;
     assertEquals(await backend.evaluate("1 + 1"), 2);
   });
 
-  Deno.test(`#63 a forked child that lives on holds none of the server's descriptors (${transport})`, async () => {
+  Deno.test(`case 63: a forked child that lives on holds none of the server's descriptors (${transport})`, async () => {
     await using bench = await startBench(transport);
     const { backend } = bench;
     const code = `
@@ -69,7 +69,7 @@ os.read(ready, 4096).decode()`;
     assertEquals(await backend.evaluate("1 + 1"), 2);
   });
 
-  Deno.test(`#64 multiprocessing works in all its start methods (${transport})`, async () => {
+  Deno.test(`case 64: multiprocessing works in all its start methods (${transport})`, async () => {
     await using bench = await startBench(transport);
     const { backend } = bench;
     for (const method of ["fork", "spawn", "forkserver"]) {
@@ -92,7 +92,7 @@ doubled`;
   });
 
   for (const [name, code] of [["all", "0, 65536"], ["all but the standard ones", "3, 65536"]] as const) {
-    Deno.test(`#65 closing ${name} descriptors ends the server cleanly (${transport})`, async () => {
+    Deno.test(`case 65: closing ${name} descriptors ends the server cleanly (${transport})`, async () => {
       await using bench = await startBench(transport);
       const { backend, server } = bench;
       const error = await assertRejects(() => backend.evaluate(`import os; os.closerange(${code})`));
@@ -105,7 +105,7 @@ doubled`;
     });
   }
 
-  Deno.test(`#65 closing the descriptors 0 to 2 harms no call (${transport})`, async () => {
+  Deno.test(`case 65: closing the descriptors 0 to 2 harms no call (${transport})`, async () => {
     await using bench = await startBench(transport);
     const { backend } = bench;
     assertEquals(await backend.evaluate("import os; os.closerange(0, 3)"), null);
@@ -115,7 +115,7 @@ doubled`;
     assertEquals(await backend.evaluate("1 + 1"), 2);
   });
 
-  Deno.test(`#66 stdin is at its end for every reader (${transport})`, async () => {
+  Deno.test(`case 66: stdin is at its end for every reader (${transport})`, async () => {
     await using bench = await startBench(transport);
     const { backend } = bench;
     const error = await assertRejects(() => backend.evaluate("input('name? ')"), PythonError);
@@ -135,7 +135,7 @@ doubled`;
     assertEquals(await backend.evaluate("1 + 1"), 2);
   });
 
-  Deno.test(`#68 exits and their like are errors of one call (${transport})`, async () => {
+  Deno.test(`case 68: exits and their like are errors of one call (${transport})`, async () => {
     await using bench = await startBench(transport);
     const { backend } = bench;
     for (
@@ -234,7 +234,7 @@ text.getvalue()`;
     assertEquals(await bench.backend.evaluate("1 + 1"), 2);
   });
 
-  Deno.test(`#71 code that swallows a stop is stopped again, and at last given up (${transport})`, async () => {
+  Deno.test(`case 71: code that swallows a stop is stopped again, and at last given up (${transport})`, async () => {
     await using bench = await startBench(transport);
     const { backend } = bench;
     const twice = `
