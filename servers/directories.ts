@@ -46,6 +46,9 @@ export function joinPath(...segments: string[]): string {
   return segments.join(Deno.build.os === "windows" ? "\\" : "/");
 }
 
+const ASKING_WHO = { name: "sys", kind: "uid" } as const;
+const OWN_HINT = "Set XDG_RUNTIME_DIR or BEEP_PYTHON_HOME to a directory that you own.";
+
 /** Makes a directory of mode 0700, or checks that the one that is there is a real one, ours, and closed to others. */
 export async function ensurePrivateDirectory(path: string): Promise<void> {
   await Deno.mkdir(path, { recursive: true, mode: 0o700 });
@@ -55,7 +58,16 @@ export async function ensurePrivateDirectory(path: string): Promise<void> {
       `Cannot use directory "${path}": it is not a directory of its own but a link or a file`,
     );
   }
-  if (Deno.build.os === "windows" || info.mode === null || (info.mode & 0o077) === 0) return;
+  if (Deno.build.os === "windows" || info.mode === null) return;
+  // For root alone: everybody else cannot enter what is closed and another's. Its owner could replace what is put there.
+  if (
+    info.uid !== null && Deno.permissions.querySync(ASKING_WHO).state === "granted" && info.uid !== Deno.uid()
+  ) {
+    throw new ServerStartError(`Cannot use directory "${path}": it belongs to user ${info.uid}`, "", {
+      hint: OWN_HINT,
+    });
+  }
+  if ((info.mode & 0o077) === 0) return;
   // Only the owner can do this, so it is at the same time the check that the directory is ours.
   try {
     await Deno.chmod(path, 0o700);
@@ -65,7 +77,7 @@ export async function ensurePrivateDirectory(path: string): Promise<void> {
       "",
       {
         cause,
-        hint: "Set XDG_RUNTIME_DIR or BEEP_PYTHON_HOME to a directory that you own.",
+        hint: OWN_HINT,
       },
     );
   }

@@ -259,3 +259,50 @@ print(c.getresponse().status)`;
   }).output();
   assertEquals(new TextDecoder().decode(stdout).trim(), "401");
 });
+
+otherUserTest(
+  "case S5: a run directory that is not ours alone is refused, whoever made it so",
+  async (place) => {
+    const run = `${place.home}/run`;
+    const starts: [string, () => Promise<void>, string][] = [
+      ["another's, and closed to all but them", async () => {
+        await Deno.mkdir(run, { mode: 0o700 });
+        await Deno.chown(run, NOBODY, NOBODY);
+      }, `belongs to user ${NOBODY}`],
+      ["another's, and open", () => Deno.chmod(run, 0o777), `belongs to user ${NOBODY}`],
+      ["a link to a directory of ours", async () => {
+        await Deno.remove(run);
+        await Deno.symlink(place.open, run);
+      }, "but a link"],
+    ];
+    for (const [name, make, why] of starts) {
+      await make();
+      for (const transport of ["pipe", "http"] as const) {
+        await assertRejects(() => place.start({ transport }), PythonHostError, why, name);
+      }
+    }
+    // One of ours that others can enter is closed to them.
+    await Deno.remove(run);
+    await Deno.mkdir(run);
+    await Deno.chmod(run, 0o777);
+    await using server = await place.start({ name: "mine" });
+    assertEquals(((await Deno.lstat(run)).mode ?? 0) & 0o777, 0o700);
+    assertEquals(await place.they("connect", server.address, "BEEP"), "PermissionError");
+  },
+);
+
+otherUserTest("case S5: links that another user left where our files go lead nowhere", async (place) => {
+  const run = `${place.home}/run`;
+  await Deno.mkdir(run, { mode: 0o700 });
+  const theirs = `${place.open}/theirs`;
+  await Deno.writeTextFile(theirs, "theirs");
+  await Deno.chown(theirs, NOBODY, NOBODY);
+  // As if the directory had once been open to them.
+  for (const name of ["pipe-mine.json", "mine.sock"]) await Deno.symlink(theirs, `${run}/${name}`);
+  await assertRejects(() => place.start({ name: "mine" }), AddressInUseError);
+  await Deno.remove(`${run}/mine.sock`);
+  await using server = await place.start({ name: "mine" });
+  assertEquals(await Deno.readTextFile(theirs), "theirs");
+  assert((await Deno.lstat(`${run}/pipe-mine.json`)).isFile);
+  assert((await Deno.lstat(server.address)).isSocket);
+});
