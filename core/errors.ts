@@ -267,23 +267,23 @@ export class CommandError extends PythonHostError {
   readonly command: readonly string[];
   /** Its exit code; 128 + n when a signal ended it. */
   readonly exitCode: number;
+  /** The signal that ended it. */
+  readonly signal: string | null;
   /** Its own decisive lines. */
   readonly output: string;
 
   /** Makes the error. */
   constructor(
     action: string,
-    facts: { command: readonly string[]; exitCode: number; output: string },
+    facts: { command: readonly string[]; exitCode: number; signal?: string | null; output: string },
     options: PythonHostErrorOptions = {},
   ) {
+    const how = facts.signal ? `was ended by ${facts.signal}` : `exited with code ${facts.exitCode}`;
     const output = facts.output.trim() === "" ? "" : `\n${facts.output.trimEnd()}`;
-    super(
-      "command",
-      `Cannot ${action}: ${facts.command[0]} exited with code ${facts.exitCode}${output}`,
-      options,
-    );
+    super("command", `Cannot ${action}: ${facts.command[0]} ${how}${output}`, options);
     this.command = facts.command;
     this.exitCode = facts.exitCode;
+    this.signal = facts.signal ?? null;
     this.output = facts.output;
   }
 }

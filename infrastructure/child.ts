@@ -313,6 +313,7 @@ export function expectSuccess(
   const error = new CommandError(action, {
     command: command.map(redactUrl),
     exitCode: result.code,
+    signal: result.signal,
     output: redactUrl(output),
   });
   const full = DISK_FULL_REGEXP.exec(`${result.stderr}\n${result.stdout}`);

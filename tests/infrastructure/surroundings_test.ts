@@ -73,7 +73,8 @@ Deno.test("case 37: an installer that is killed publishes nothing, and the envir
   const before = await manager.ensure({ name: "mine", python });
   const error = await rejection(manager.ensure({ name: "mine", python, packages: ["left-pad"] }));
   assertInstanceOf(error, CommandError);
-  assertEquals(error.exitCode, 128 + 9);
+  assertEquals([error.signal, error.exitCode], ["SIGKILL", 128 + 9]);
+  assert(error.message.includes("was ended by SIGKILL"), error.message);
   assertEquals((await manager.ensure({ name: "mine" })).path, before.path);
   assertEquals((await tree(home)).filter((path) => /^\.staging\/./.test(path)), []);
 });
