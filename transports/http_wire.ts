@@ -33,6 +33,8 @@ export interface HttpTarget extends HttpPlace {
   readonly address: string;
   /** The token; empty when there is none. */
   readonly token: string;
+  /** What a server of RPC speaks there, when it was looked up. */
+  readonly protocol?: "connect" | "grpc";
 }
 
 // The server answers 503 before it looks into a request when all of its connections are in use.

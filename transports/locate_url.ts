@@ -15,14 +15,13 @@ const LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
 
 /**
  * Finds the address and the token. With a token, or for another machine, there is no look-up. A server that was looked
- * up has proved that it is the one, unless it `canProve` nothing: gRPC has no place for that.
+ * up has proved that it is the one, unless it speaks gRPC, which has no place for that.
  */
 export async function locateUrl(
   transport: "http" | "rpc",
   url: URL,
   token: string | undefined,
   signal: AbortSignal,
-  canProve = true,
 ): Promise<HttpTarget> {
   const endpoint = url.origin;
   const port = portOf(url);
@@ -55,11 +54,14 @@ export async function locateUrl(
     address,
     token: known,
     hasToken: known !== "",
+    ...(entry === null || transport !== "rpc" ? {} : { protocol: entry.protocol ?? "connect" }),
     nextStep: entry === null
       ? `Start a server there: \`start ${transport} --port ${port}\`.`
       : `Its server, process ${entry.pid}, has ended: start it again.`,
   };
-  if (entry !== null && canProve && url.protocol === "http:") await requireProof(target, signal);
+  if (entry !== null && entry.protocol !== "grpc" && url.protocol === "http:") {
+    await requireProof(target, signal);
+  }
   return target;
 }
 

@@ -18,10 +18,8 @@ import type { Wire } from "./wire.ts";
 /** Options of {@linkcode PythonHostRpc}. */
 export interface PythonHostRpcOptions extends ClientOptions {
   /**
-   * What is spoken: `"connect"`, which every server of the transport answers, or `"grpc"`, which one answers that was
-   * started for it.
-   *
-   * @default {"connect"}
+   * What is spoken: `"connect"`, or `"grpc"`, which a server answers that was started for it. Left out, it is what the
+   * server is entered with in the run directory; `"connect"` when it is not looked up there.
    */
   protocol?: RpcProtocol | undefined;
   /** For an `https:` URL: whom to trust beside the authorities of the system, and what to show. */
@@ -63,8 +61,8 @@ export class PythonHostRpc extends PythonHostClient {
         hint: `Pass "${this.#url.origin}".`,
       });
     }
-    const { protocol = "connect" } = options;
-    if (protocol !== "connect" && protocol !== "grpc") {
+    const { protocol } = options;
+    if (protocol !== undefined && protocol !== "connect" && protocol !== "grpc") {
       throw new PythonHostError("argument", `Cannot use protocol "${protocol}": known are connect, grpc`);
     }
     checkClientTls(options.tls);
@@ -73,8 +71,8 @@ export class PythonHostRpc extends PythonHostClient {
 
   /** Makes a client of the schema. */
   protected override createWire(): Wire {
-    const { protocol = "connect", maxFrameBytes = DEFAULT_MAX_FRAME_BYTES, tls = {}, token } = this.#options;
-    return new RpcWire((signal) => locateUrl("rpc", this.#url, token, signal, protocol === "connect"), {
+    const { protocol, maxFrameBytes = DEFAULT_MAX_FRAME_BYTES, tls = {}, token } = this.#options;
+    return new RpcWire((signal) => locateUrl("rpc", this.#url, token, signal), {
       protocol,
       maxFrameBytes,
       tls,

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { createClient } from "./http_wire.ts";
+import { ConnectError } from "../core/errors.ts";
+import { createClient, type HttpTarget } from "./http_wire.ts";
 import type { ClientTls } from "./tls.ts";
 import { quietFetch } from "./quiet_fetch.ts";
 import type { UnaryMethod } from "./rpc_requests.ts";
@@ -66,6 +67,21 @@ export interface RpcLinkOptions {
   readonly maxMessageBytes: number;
   /** For an `https:` address. */
   readonly tls: ClientTls;
+}
+
+/** What to speak with a server. One that was looked up is known to speak one of both at its port. */
+export function protocolOf({ endpoint, protocol }: HttpTarget, wanted: RpcProtocol | undefined): RpcProtocol {
+  if (protocol === undefined) return wanted ?? "connect";
+  if (wanted === undefined || wanted === protocol) return protocol;
+  const names = { connect: "Connect", grpc: "gRPC" };
+  throw new ConnectError(
+    `Cannot connect to "${endpoint}" by ${names[wanted]}: its server speaks ${names[protocol]} there`,
+    {
+      hint: wanted === "grpc"
+        ? "Leave out `protocol`, or start the server with gRPC (`start rpc --grpc`)."
+        : "Leave out `protocol`, or pass the address of Connect, which the server says at its start.",
+    },
+  );
 }
 
 const SESSION_METHOD = "/OpenSession";

@@ -21,7 +21,7 @@ import {
 import { type Lane, LIBRARY_VERSION, PROTOCOL_VERSION, type RequestMessage } from "../core/protocol.ts";
 import type { HttpTarget } from "./http_wire.ts";
 import { rpcError } from "./rpc_errors.ts";
-import { openLink, type RpcCall, type RpcLink, type RpcProtocol } from "./rpc_link.ts";
+import { openLink, protocolOf, type RpcCall, type RpcLink, type RpcProtocol } from "./rpc_link.ts";
 import { Sequences, type TypedRequest, typedRequest } from "./rpc_requests.ts";
 import type { Native, OpenSessionResponse, Welcome } from "./rpc_schema.gen.ts";
 import { type ClientTls, tlsTrouble } from "./tls.ts";
@@ -29,8 +29,8 @@ import type { Traffic, Wire, WireEvents, WireWelcome } from "./wire.ts";
 
 /** Options of {@linkcode RpcWire}. */
 export interface RpcWireOptions {
-  /** What is spoken. */
-  readonly protocol: RpcProtocol;
+  /** What is to be spoken; undefined for what the server speaks. */
+  readonly protocol: RpcProtocol | undefined;
   /** The largest message, in bytes. */
   readonly maxFrameBytes: number;
   /** For an `https:` address. */
@@ -58,6 +58,7 @@ export class RpcWire implements Wire {
   #events: WireEvents | null = null;
   #traffic: Traffic = { bytesSent: 0, bytesReceived: 0 };
   #target: HttpTarget | null = null;
+  #protocol: RpcProtocol = "connect";
   #link: RpcLink | null = null;
   #call: RpcCall = { headers: {}, signal: this.#abort.signal };
   #session: Promise<void> = Promise.resolve();
@@ -80,7 +81,8 @@ export class RpcWire implements Wire {
     try {
       signal.throwIfAborted();
       const target = this.#target = await this.#locate(this.#abort.signal);
-      const { protocol, maxFrameBytes, tls } = this.#options;
+      const { maxFrameBytes, tls } = this.#options;
+      const protocol = this.#protocol = protocolOf(target, this.#options.protocol);
       this.#link = await openLink({ address: target.address, protocol, maxMessageBytes: maxFrameBytes, tls });
       signal.throwIfAborted();
       const headers: Record<string, string> = {};
@@ -163,10 +165,12 @@ export class RpcWire implements Wire {
   }
 
   async #explainOpening(error: unknown, { address, endpoint }: HttpTarget): Promise<PythonHostError> {
-    const { protocol, tls } = this.#options;
+    const { tls } = this.#options;
     const explained = this.#explain(error, "open");
     // Of what is wrong with TLS, `node:http2` tells little.
-    if (protocol !== "grpc" || !address.startsWith("https:") || explained instanceof AuthenticationError) {
+    if (
+      this.#protocol !== "grpc" || !address.startsWith("https:") || explained instanceof AuthenticationError
+    ) {
       return explained;
     }
     return await tlsTrouble(address, endpoint, tls) ?? explained;

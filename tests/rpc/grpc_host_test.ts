@@ -1,8 +1,9 @@
 // A host that serves gRPC: it installs what that needs, enters what it speaks, and survives what the others survive. One environment
 // for all of it, since packages come from the network; without that, it is skipped.
 
-import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
-import { ServerExitedError } from "../../core/errors.ts";
+import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { ask } from "../../cli/running.ts";
+import { ConnectError, ServerExitedError } from "../../core/errors.ts";
 import { PythonHost, PythonHostPool } from "../../host/mod.ts";
 import { VenvManager } from "../../infrastructure/mod.ts";
 import { hostRunDirectory } from "../../servers/directories.ts";
@@ -10,6 +11,12 @@ import { listRunEntries } from "../../servers/run_entries.ts";
 import { PythonHostRpc } from "../../transports/mod.ts";
 import { makeHome } from "../host/_home.ts";
 import { grpcPython } from "./_grpc.ts";
+
+/** What opening a backend fails with. */
+async function rejected(backend: PythonHostRpc): Promise<Error> {
+  await using closing = backend;
+  return await assertRejects(() => closing.initialize(), ConnectError);
+}
 
 // Where that cannot be had, packages cannot.
 const python = await grpcPython();
@@ -33,6 +40,16 @@ Deno.test({
       assertEquals(protocol, "grpc");
       await using other = new PythonHostRpc(address, { protocol, token });
       assertEquals(await other.evaluate("1 + 1"), 2);
+      await using same = new PythonHostRpc(entry!.endpoint);
+      assertEquals(await same.evaluate("1 + 1"), 2, "what is spoken is looked up with the token");
+      const error = await rejected(new PythonHostRpc(entry!.endpoint, { protocol: "connect" }));
+      assertEquals(
+        error.message,
+        `Cannot connect to "${entry!.endpoint}" by Connect: its server speaks gRPC there`,
+      );
+      const answer = await ask(entry!, {});
+      assert("info" in answer, "status of the command line reaches it");
+      await answer.backend.close();
     });
     await t.step("a server that dies in the middle of calls, and its successor", async () => {
       await using host = await PythonHost.start({ ...options, restart: { backoffMs: 0 } });

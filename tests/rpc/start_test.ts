@@ -1,10 +1,11 @@
 // RPC from the command line and from the host: what is said when gRPC cannot be served, and the commands of docs/RPC.md.
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { ServerStartError } from "../../core/errors.ts";
+import { ConnectError, ServerStartError } from "../../core/errors.ts";
 import { PythonHost } from "../../host/mod.ts";
 import { VenvManager } from "../../infrastructure/mod.ts";
 import { startServer } from "../../servers/mod.ts";
+import { PythonHostRpc } from "../../transports/mod.ts";
 import { makeHome } from "../host/_home.ts";
 
 /** The blocks of shell commands in a document. */
@@ -29,6 +30,8 @@ Deno.test("a host over RPC", async () => {
   await new VenvManager().ensure({ name: "admin", pip: false });
   await using host = await PythonHost.start({ transport: "rpc", environment: "admin" });
   assertEquals([host.transport, await host.evaluate("6 * 7")], ["rpc", 42]);
+  await using other = new PythonHostRpc(host.server.endpoint, { protocol: "grpc" });
+  await assertRejects(() => other.initialize(), ConnectError, "by gRPC: its server speaks Connect there");
 });
 
 /** The `curl` commands of a document, each with what it prints by the comment behind it. */
