@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "e5afe13ea9aef7efb658ea05077b3c1e5418c48c8ad32ad9a0742b66e2b8b8dd";
+export const PYTHON_SOURCES_HASH: string = "a83b664b3ff8fee84421495c0f7c595581570f160eb4affb3854c62621eba501";

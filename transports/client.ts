@@ -32,7 +32,7 @@ import { evaluateArguments } from "./locals.ts";
 import { type ClientOptions, interruptGraceMsOf } from "./client_options.ts";
 import type { PendingCall } from "./pending_call.ts";
 import { errorFromPayload } from "./reply_errors.ts";
-import { laneOf, NO_OPTIONS, requestOptions } from "./request_options.ts";
+import { checkOptions, laneOf, NO_OPTIONS, requestOptions } from "./request_options.ts";
 import type { IncomingParts, Wire } from "./wire.ts";
 
 /** The base of the backends of this library. */
@@ -66,7 +66,8 @@ export abstract class PythonHostClient implements PythonHostBackend {
     this.#handles = new ClientHandles({
       backend: this,
       pendingCalls: () => this.#calls.pendingCalls(),
-      sendRelease: (ids, session) => this.#sendRelease(ids, session),
+      waitingCall: () => this.#callbacks.current(),
+      sendRelease: (ids, session, parent) => this.#sendRelease(ids, session, parent),
     });
     this.#arguments = new ArgumentEncoder(this.#handles, this.#callbacks);
   }
@@ -249,8 +250,8 @@ export abstract class PythonHostClient implements PythonHostBackend {
     options: CallOptions = NO_OPTIONS,
     target?: number | string | readonly number[],
   ): Promise<PendingCall> {
-    // Before the arguments are encoded: a call that is not made must register no function.
-    options.signal?.throwIfAborted();
+    // A call that is not made must register no function.
+    checkOptions(options);
     const used = typeof target === "number" ? [target] : target instanceof Array ? [...target] : undefined;
     const parent = this.#callbacks.current();
     const { row, parts, tagged, handles } = this.#arguments.encode(args);
@@ -325,9 +326,15 @@ export abstract class PythonHostClient implements PythonHostBackend {
     return new Float32Array(part.buffer, part.byteOffset, count);
   }
 
-  async #sendRelease(ids: readonly number[], session: string | undefined): Promise<void> {
+  async #sendRelease(
+    ids: readonly number[],
+    session: string | undefined,
+    parent: WaitingCall | undefined,
+  ): Promise<void> {
     if (!this.#calls.isOpen) return;
-    const details = session === undefined ? undefined : { wire: { session }, lane: "control" } as const;
+    const options = session === undefined ? NO_OPTIONS : { session };
+    const wire = requestOptions(options, false, parent);
+    const details = wire && { wire, lane: laneOf(options, parent) };
     const call = await this.#calls.request("release", [ids], details);
     // An end of the server releases everything, which is what was wanted.
     if (call.outcome === "error") this.#logger.warn("Cannot release handles", this.#errorOf(call));

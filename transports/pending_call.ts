@@ -178,7 +178,7 @@ export class Stopper implements EventListenerObject {
 /** Throws when `timeoutMs` is not a number of milliseconds above zero. */
 export function checkTimeoutMs(timeoutMs: number | undefined): void {
   // `!(… > 0)` is true for NaN too.
-  if (timeoutMs !== undefined && !(timeoutMs > 0)) {
+  if (timeoutMs !== undefined && !(typeof timeoutMs === "number" && timeoutMs > 0)) {
     throw new PythonHostError(
       "argument",
       `Cannot use timeoutMs: it must be a number above 0, current value is ${timeoutMs}`,

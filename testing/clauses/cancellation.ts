@@ -93,14 +93,17 @@ export const CANCELLATION: readonly Clause[] = [
   }),
   clause(
     "timeout-argument",
-    "a deadline of zero, below zero or NaN is an argument error",
+    "a deadline of zero, below zero or NaN, or that is no number, is an argument error; one far away is none",
     async ({ backend }) => {
-      for (const timeoutMs of [0, -5, NaN]) {
+      for (const timeoutMs of [0, -5, NaN, -Infinity, "5", null] as number[]) {
         const error = await assertRejects(
           () => backend.evaluate(QUICK_CODE, undefined, { timeoutMs }),
           PythonHostError,
         );
         assertEquals(error.code, "argument");
+      }
+      for (const timeoutMs of [2 ** 31, 1e300, Infinity]) {
+        assertEquals(await backend.evaluate(QUICK_CODE, undefined, { timeoutMs }), 2);
       }
     },
   ),

@@ -122,6 +122,47 @@ done`;
     },
   ),
   clause(
+    "clock",
+    "replaced functions of time and os keep neither the event loop nor callbacks from working",
+    async (context) => {
+      const { backend } = context;
+      await backend.evaluate("import asyncio, os, time\nawait asyncio.sleep(0)");
+      await backend.evaluate("time.monotonic = time.sleep = os.read = os.write = os.pipe = None");
+      assertEquals(await backend.evaluate("await asyncio.sleep(0.01, 3)"), 3);
+      await assertAllWorks(context);
+    },
+  ),
+  clause(
+    "event-loop",
+    "an event loop that code breaks ends its calls, and one that it closes gives way to another",
+    async (context) => {
+      const { backend } = context;
+      const asleep = backend.evaluate("import asyncio\nawait asyncio.sleep(600)");
+      const broken = `
+loop = asyncio.get_running_loop()
+run_once, loop._run_once = loop._run_once, lambda: 1 / 0
+loop.call_later = None
+await asyncio.sleep(0)
+await asyncio.sleep(0)`;
+      const calls = [asleep, backend.evaluate(`import asyncio${broken}`)];
+      for (const call of calls) {
+        const error = await assertRejects(() => call, PythonError);
+        assertEquals(error.message.includes("event loop"), true, error.message);
+      }
+      await assertRejects(() => backend.evaluate("await asyncio.sleep(0)"), PythonError);
+      await backend.evaluate("loop._run_once = run_once; del loop.call_later");
+      assertEquals(await backend.evaluate("await asyncio.sleep(0.001, 4)"), 4);
+      const close = `
+import time
+loop.run_forever = loop.close
+loop.call_soon_threadsafe(loop.stop)
+while not loop.is_closed(): time.sleep(0.001)`;
+      await backend.evaluate(close);
+      assertEquals(await backend.evaluate("await asyncio.sleep(0.001, 5)"), 5);
+      assertEquals(await backend.evaluate("await asyncio.sleep(0.001, 6)"), 6);
+    },
+  ),
+  clause(
     "builtins",
     "built-in functions that code deletes or replaces are those of user code alone",
     async (context) => {

@@ -6,6 +6,7 @@ description: describing raises nothing but an interrupt of the call and never ta
 
 from __future__ import annotations
 
+import builtins
 import os
 
 PACKAGE_DIRECTORY = os.path.dirname(__file__) + os.sep
@@ -256,8 +257,6 @@ def _describe(error: BaseException, depth: int, room: _Room) -> dict:
 
 
 def _group_members(error: BaseException) -> tuple:
-    import builtins
-
     group = getattr(builtins, "BaseExceptionGroup", None)
     if group is None or not issubclass(type(error), group):
         return ()
@@ -314,14 +313,14 @@ def _frames(tb: object) -> list[dict]:
 
 
 def _frame(code: object, line: int | None, frame: object) -> dict:
-    import linecache
-
     described = {
         "file": _cut(code.co_filename, MAX_NAME),
         "line": line or 0,
         "name": _cut(getattr(code, "co_qualname", code.co_name), MAX_NAME),
     }
     try:
+        import linecache
+
         source = linecache.getline(code.co_filename, line or 0, frame.f_globals).strip()
     except CallInterrupted:
         raise

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import sys
 from _thread import allocate_lock, get_ident
+from time import monotonic
 
 from beep_host import execution
-from beep_host.errors import CallCancelled
+from beep_host.errors import CallCancelled, guarded_repr
+
+# Between two times that the loop was broken off.
+_PAUSE_S = 0.05
 
 
 class EventLoop:
@@ -16,7 +20,8 @@ class EventLoop:
         self._lock = allocate_lock()
         self._loop = None
         self._thread = 0
-        self._tasks: set = set()
+        # The calls that run there, with their tasks once they have begun: the loop itself keeps only weak references.
+        self._calls: dict = {}
         # The call whose code blocks the loop by waiting for a function of its client.
         self._blocked_by: object | None = None
 
@@ -44,16 +49,19 @@ class EventLoop:
         without_waiting = getattr(call.reply, "without_waiting", None)
         if without_waiting is not None:
             call.reply = without_waiting()
+        self._calls[call] = None
         loop.call_soon_threadsafe(self._begin, call, awaitable, context=contextvars.copy_context())
 
     def _started(self) -> object:
         with self._lock:
-            if self._loop is None:
+            if self._loop is None or self._loop.is_closed():
                 import asyncio
 
                 from beep_host.threads import ServerThread
 
                 loop = asyncio.new_event_loop()
+                # Its own look at the clock finds whatever user code has put there.
+                loop.time = monotonic
                 ServerThread("beep-event-loop", self._serve, loop).start()
                 self._loop = loop
             return self._loop
@@ -71,8 +79,25 @@ class EventLoop:
                 # A task raised it: asyncio stores it in the task, where the call reports it, and raises it here too.
                 continue
             except BaseException as error:
-                # A trace function that a coroutine has left here; Python has removed it now.
-                print(f"beep_host: the event loop was broken off by {error!r} and goes on", file=sys.__stderr__)
+                # A trace function that a coroutine has left here, or user code has broken what asyncio needs.
+                print(f"beep_host: the event loop was broken off by {guarded_repr(error)}", file=sys.__stderr__)
+                self._break_off(error)
+        self._break_off(RuntimeError("it was closed"))
+
+    def _break_off(self, error: BaseException) -> None:
+        """Ends all calls of the loop: any may have lost a step, and would wait for ever."""
+        for call, task in list(self._calls.items()):
+            del self._calls[call]
+            call.stop = None
+            if task is not None:
+                task.cancel()
+            failure = RuntimeError("The coroutine was broken off with the event loop, which user code has broken")
+            failure.__cause__ = error
+            call.fail(failure)
+        # What has broken it may do so at once again.
+        pause = allocate_lock()
+        pause.acquire()
+        pause.acquire(timeout=_PAUSE_S)
 
     def _would_wait_for_itself(self, call: object) -> bool:
         blocked_by = self._blocked_by
@@ -84,22 +109,27 @@ class EventLoop:
         return parent is not None
 
     def _begin(self, call: object, awaitable: object) -> None:
+        if call not in self._calls:
+            _close(awaitable)
+            return
         if call.cancel_requested:
+            del self._calls[call]
             _close(awaitable)
             call.fail(CallCancelled("The call was cancelled before it ran"))
             return
         try:
             task = self._loop.create_task(_awaited(awaitable))
         except BaseException as error:
+            del self._calls[call]
             call.fail(error)
             return
-        # The loop itself keeps only weak references to its tasks.
-        self._tasks.add(task)
+        self._calls[call] = task
         call.stop = lambda: self._loop.call_soon_threadsafe(task.cancel)
         task.add_done_callback(lambda done: self._ended(call, done))
 
     def _ended(self, call: object, task: object) -> None:
-        self._tasks.discard(task)
+        if self._calls.pop(call, None) is None:
+            return
         call.stop = None
         try:
             if task.cancelled():

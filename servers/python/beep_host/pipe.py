@@ -7,6 +7,12 @@ The *control lane* has a thread that only reads and hands over, so that a cancel
 from __future__ import annotations
 
 import os
+
+# What waiting for a callback needs is taken now: user code may put something else in its place.
+from os import close as close_descriptor
+from os import pipe as make_pipe
+from os import read as read_descriptor
+from os import write as write_descriptor
 from _thread import get_ident, start_new_thread
 from _socket import AF_UNIX, SOCK_STREAM
 from _socket import socket as Socket
@@ -216,8 +222,8 @@ class SessionLane:
         self.client.close()
         self.client.session.ended()
         if self._wake_read >= 0:
-            os.close(self._wake_read)
-            os.close(self._wake_write)
+            close_descriptor(self._wake_read)
+            close_descriptor(self._wake_write)
 
     def _loop(self, state: ThreadState) -> None:
         connection = self.connection
@@ -239,14 +245,14 @@ class SessionLane:
     def wake(self) -> None:
         """Makes `wait` look at its invocation; called from any thread."""
         if get_ident() != self.state.ident:
-            os.write(self._wake_write, b"x")
+            write_descriptor(self._wake_write, b"x")
 
     def wait(self, invocation: object) -> None:
         """Goes on reading: runs nested what the client's function calls, and keeps everything else for later."""
         import select
 
         if self._wake_read < 0:
-            self._wake_read, self._wake_write = os.pipe()
+            self._wake_read, self._wake_write = make_pipe()
         connection = self.connection
         poll = select.poll()
         poll.register(connection.sock.fileno(), select.POLLIN)
@@ -264,7 +270,7 @@ class SessionLane:
                 continue
             ready = [fd for fd, _ in poll.poll()]
             if self._wake_read in ready:
-                os.read(self._wake_read, 64)
+                read_descriptor(self._wake_read, 64)
             elif not connection.read():
                 abandon(self.client)
 
