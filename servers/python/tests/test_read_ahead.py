@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 import unittest
+from random import Random
 
 from beep_host.connect_server import ConnectServer
 from tests.http_support import Connection, HttpTestCase, run_together
@@ -140,6 +142,47 @@ class ReadAhead(HttpTestCase):
             for number in range(50):
                 connection = (first, second)[number % 2]
                 self.assertEqual(self.evaluate(connection, str(number)), {"integer": str(number)})
+
+    def test_everything_at_once(self) -> None:
+        def mix(number: int) -> None:
+            random = Random(number)
+            for _ in range(8):
+                with self.connect() as connection:
+                    for at in range(random.randrange(1, 40)):
+                        self.one_of_many(connection, random, at)
+                    if random.random() < 0.5:  # leaves in the middle of a call
+                        connection.send(self.request("import time\nfor i in range(9999): time.sleep(0.001)"))
+
+        run_together(6, mix)
+        self.wait_until(lambda: not self.http._connections, "all connections are forgotten")
+        self.wait_until(lambda: not self.server.default_client.running, "all calls have ended")
+
+    def one_of_many(self, connection: Connection, random: Random, at: int) -> None:
+        kind = random.randrange(12)
+        expected = {"integer": str(at)}
+        if kind == 0:  # about as long as a call may take that is not taken over
+            pause = random.choice((0.001, 0.004, 0.005, 0.006, 0.011))
+            self.assertEqual(self.evaluate(connection, f"import time; time.sleep({pause}); {at}"), expected)
+        elif kind == 1:
+            self.assertEqual(self.evaluate(connection, f"import asyncio; await asyncio.sleep(0.001); {at}"), expected)
+        elif kind == 2:
+            connection.send(b"".join([self.request(str(number)) for number in range(at, at + 5)]))
+            for number in range(at, at + 5):
+                self.assertEqual(self.value(connection), {"integer": str(number)})
+        elif kind == 3:
+            data = self.request(str(at))
+            cut = random.randrange(1, len(data))
+            connection.send(data[:cut])
+            time.sleep(random.choice((0, 0.001, 0.007)))
+            connection.send(data[cut:])
+            self.assertEqual(self.value(connection), expected)
+        elif kind == 4:
+            time.sleep(random.choice((0.004, 0.005, 0.006)))
+        elif kind == 5:
+            connection.send(self.request("while True: pass", "Connect-Timeout-Ms: 15"))
+            self.assertEqual(connection.read_response().status, 504)
+        else:
+            self.assertEqual(self.evaluate(connection, str(at)), expected)
 
     def test_connections_end_with_their_clients(self) -> None:
         for _ in range(20):
