@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "a83b664b3ff8fee84421495c0f7c595581570f160eb4affb3854c62621eba501";
+export const PYTHON_SOURCES_HASH: string = "dacd00d1ef680572f2e69ddfab081ecdb4d08988b37ee01d8b9ae3b99ce81ddb";

@@ -170,3 +170,62 @@ Deno.test("two servers that ensure the same environment at once get the same", a
   assertEquals(paths[0], paths[1]);
   assertEquals(await first.evaluate("[one.name for one in VenvManager().packages('shared')]"), ["six"]);
 });
+
+Deno.test({
+  name: "a token opens its own server's way to the host, and no other",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    await using home = await makeHome();
+    await using own = await startHosted(home, "pipe");
+    await using other = await startHosted(home, "pipe", { allow: ["environments:read"] });
+    const ways = await Promise.all([own, other].map(async (server) => {
+      await using backend = new PythonHostPipe(server.endpoint, ownerOptions(server));
+      const path = await backend.evaluate<string>("import os; os.environ['BEEP_HOST_API']");
+      return JSON.parse(await Deno.readTextFile(path)) as { address: string; token: string };
+    }));
+    const statusOf = async (address: string, token: string): Promise<string> => {
+      const connection = await Deno.connect({ transport: "unix", path: address.slice("unix:".length) });
+      const head = `GET /environments HTTP/1.0\r\nhost: x\r\nauthorization: Bearer ${token}\r\n\r\n`;
+      await connection.write(new TextEncoder().encode(head));
+      return (await new Response(connection.readable).text()).split(" ")[1]!;
+    };
+    const [first, second] = ways as [typeof ways[0], typeof ways[0]];
+    assertEquals(await statusOf(first!.address, first!.token), "200");
+    assertEquals(await statusOf(second!.address, second!.token), "200");
+    for (const token of [second!.token, own.token, "", "x".repeat(64)]) {
+      assertEquals(await statusOf(first!.address, token), "401");
+    }
+  },
+});
+
+Deno.test("a progress callback that raises ends the operation, and a cancelled one leaves nothing", async () => {
+  await using home = await makeHome();
+  await using server = await startHosted(home, "pipe");
+  await using backend = new PythonHostPipe(server.endpoint, ownerOptions(server));
+  const said = await backend.evaluate(`
+    import asyncio
+    from beep_host.infrastructure import AsyncVenvManager, VenvManager
+    def refuse(event):
+        raise ValueError("mine")
+    said = []
+    try:
+        VenvManager().ensure("raised", packages=[], on_progress=refuse)
+    except ValueError as error:
+        said.append(str(error))
+    begun = asyncio.Event()
+    task = asyncio.ensure_future(
+        AsyncVenvManager().ensure("cancelled", packages=["numpy"], on_progress=lambda event: begun.set())
+    )
+    await begun.wait()
+    task.cancel()
+    try:
+        await task
+    except asyncio.CancelledError:
+        said.append("cancelled")
+    said
+  `);
+  assertEquals(said, ["mine", "cancelled"]);
+  await server.close();
+  await home.servers[Symbol.asyncDispose]();
+  assertEquals(await home.environments.list(), []);
+});

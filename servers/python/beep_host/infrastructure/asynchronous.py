@@ -1,6 +1,7 @@
 """The classes of this package with methods to be awaited: `await AsyncVenvManager().ensure(...)`.
 
 Each waits on a thread, in a copy of the caller's context; who cancels it ends the operation on the host's side.
+`on_progress` is called on the caller's event loop, where it may set events and resolve futures.
 """
 
 from __future__ import annotations
@@ -35,6 +36,28 @@ async def on_thread(function: Callable, *args: Any, **kwargs: Any) -> Any:
         links.reset(token)
 
 
+def _on_loop(callback: Callable) -> Callable:
+    """Calls `callback` on the running loop, from the thread that waits; what it raises is raised there."""
+    import asyncio
+    from concurrent.futures import Future
+
+    loop = asyncio.get_running_loop()
+
+    def call(event: object) -> None:
+        called: Future = Future()
+
+        def run() -> None:
+            try:
+                called.set_result(callback(event))
+            except BaseException as error:
+                called.set_exception(error)
+
+        loop.call_soon_threadsafe(run)
+        called.result()
+
+    return call
+
+
 class _Asynchronous:
     _kind: type
 
@@ -45,6 +68,8 @@ class _Asynchronous:
 def _awaited(method: Callable) -> Callable:
     @wraps(method)
     async def call(self: _Asynchronous, *args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("on_progress") is not None:
+            kwargs["on_progress"] = _on_loop(kwargs["on_progress"])
         return await on_thread(method, self._blocking, *args, **kwargs)
 
     return call
