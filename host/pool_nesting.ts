@@ -16,6 +16,7 @@ import type { AsyncLocalStorage } from "node:async_hooks";
 import type { PythonHostBackend } from "../core/backend.ts";
 import { CallCounters } from "../core/call_counters.ts";
 import { PythonHostError } from "../core/errors.ts";
+import type { UnansweredCalls } from "../transports/pending_call.ts";
 
 /** A piece of work that is given to the pool. */
 export interface GivenWork {
@@ -36,15 +37,7 @@ export interface HeldWorker {
   readonly backend: PythonHostBackend | undefined;
 }
 
-/** What the backends of this library know of their calls; others tell nothing, and their callbacks are not seen. */
-interface KnowsCalls {
-  readonly waitingCall?: WaitingCall | undefined;
-  readonly pendingCount?: number;
-}
-
-interface WaitingCall {
-  readonly isWaiting: boolean;
-}
+type WaitingCall = NonNullable<UnansweredCalls["waiting"]>;
 
 /** See the module comment. */
 export class PoolNesting {
@@ -71,7 +64,7 @@ export class PoolNesting {
     const work = this.#storage.getStore();
     if (work !== undefined) inside.push({ work, call: undefined });
     for (const [worker, work] of this.#held) {
-      const call = callsOf(worker).waitingCall;
+      const call = callsOf(worker)?.waiting;
       if (call !== undefined) inside.push({ work, call });
     }
     return { inside, isBounded };
@@ -147,7 +140,7 @@ export class PoolNesting {
       if (waiting.isBounded) return false;
       waits = true;
     }
-    return waits && (callsOf(worker).pendingCount ?? 0) <= calls.size;
+    return waits && (callsOf(worker)?.count ?? 0) <= calls.size;
   }
 }
 
@@ -186,8 +179,9 @@ function isInsideAny({ inside }: GivenWork): boolean {
   return inside.some(({ call }) => call?.isWaiting !== false);
 }
 
-function callsOf({ backend }: HeldWorker): KnowsCalls {
-  return (backend ?? {}) as KnowsCalls;
+/** What the backends of this library know of their calls; others tell nothing, and their callbacks are not seen. */
+function callsOf({ backend }: HeldWorker): UnansweredCalls | undefined {
+  return (backend as { unanswered?: UnansweredCalls } | undefined)?.unanswered;
 }
 
 function deadlock(size: number): PythonHostError {

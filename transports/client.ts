@@ -30,9 +30,9 @@ import { type CallbackArguments, Callbacks, type WaitingCall } from "./callbacks
 import { ClientHandles } from "./client_handles.ts";
 import { evaluateArguments } from "./locals.ts";
 import { type ClientOptions, interruptGraceMsOf } from "./client_options.ts";
-import type { PendingCall } from "./pending_call.ts";
+import { type PendingCall, type UnansweredCalls, unansweredCalls } from "./pending_call.ts";
 import { errorFromPayload } from "./reply_errors.ts";
-import { checkOptions, laneOf, NO_OPTIONS, requestOptions } from "./request_options.ts";
+import { checkLabel, checkOptions, laneOf, NO_OPTIONS, requestOptions } from "./request_options.ts";
 import type { IncomingParts, Wire } from "./wire.ts";
 
 /** The base of the backends of this library. */
@@ -85,16 +85,9 @@ export abstract class PythonHostClient implements PythonHostBackend {
     return this.#sessionId;
   }
 
-  /** How many calls of the user's have no reply yet. */
-  get pendingCount(): number {
-    let count = 0;
-    for (const call of this.#calls.pendingCalls()) if (call.startedAt >= 0 && call.isWaiting) count++;
-    return count;
-  }
-
-  /** The call whose Python waits for the function in which the program is just now, if it is in one. */
-  get waitingCall(): { readonly isWaiting: boolean } | undefined {
-    return this.#callbacks.current();
+  /** The calls that have no reply yet; a pool asks for them, to find waits without end. */
+  get unanswered(): UnansweredCalls {
+    return unansweredCalls(this.#calls.pendingCalls(), this.#callbacks.current());
   }
 
   /** Connects. An attempt that failed can be repeated by calling it again; after the end it rejects with the reason. */
@@ -218,11 +211,13 @@ export abstract class PythonHostClient implements PythonHostBackend {
 
   /** Makes a further session of this backend: a namespace and a thread, named by `CallOptions.session`. */
   async openSession(label: string, options: CallOptions = NO_OPTIONS): Promise<void> {
+    checkLabel(label);
     await this.#control("open_session", [label], options);
   }
 
   /** Ends a further session, its calls and its handles. */
   async closeSession(label: string, options: CallOptions = NO_OPTIONS): Promise<void> {
+    checkLabel(label);
     await this.#control("close_session", [label], options);
   }
 
@@ -326,16 +321,11 @@ export abstract class PythonHostClient implements PythonHostBackend {
     return new Float32Array(part.buffer, part.byteOffset, count);
   }
 
-  async #sendRelease(
-    ids: readonly number[],
-    session: string | undefined,
-    parent: WaitingCall | undefined,
-  ): Promise<void> {
+  async #sendRelease(ids: readonly number[], session?: string, parent?: WaitingCall): Promise<void> {
     if (!this.#calls.isOpen) return;
     const options = session === undefined ? NO_OPTIONS : { session };
     const wire = requestOptions(options, false, parent);
-    const details = wire && { wire, lane: laneOf(options, parent) };
-    const call = await this.#calls.request("release", [ids], details);
+    const call = await this.#calls.request("release", [ids], wire && { wire, lane: laneOf(options, parent) });
     // An end of the server releases everything, which is what was wanted.
     if (call.outcome === "error") this.#logger.warn("Cannot release handles", this.#errorOf(call));
   }

@@ -26,6 +26,29 @@ async function close(backend: PythonHostBackend, label: string): Promise<void> {
 
 /** See the module comment. */
 export const SESSIONS: readonly Clause[] = [
+  clause(
+    "odd-labels",
+    "a label is a string of 1 to 256 characters, any of them; no other ends the backend's own session",
+    async ({ backend }) => {
+      assert(backend.openSession !== undefined && backend.closeSession !== undefined);
+      await backend.evaluate("x = 1");
+      for (const label of ["", undefined, null, 5] as string[]) {
+        for (const call of [backend.openSession, backend.closeSession]) {
+          const error = await assertRejects(() => call.call(backend, label), PythonHostError);
+          assertEquals(error.code, "argument");
+        }
+      }
+      for (const label of ["é 🐍", "a\nb", "x".repeat(256)]) {
+        await open(backend, label);
+        const again = await assertRejects(() => open(backend, label), PythonHostError);
+        assertEquals(again.code, "argument");
+        assertEquals(await backend.evaluate("1 + 1", undefined, { session: label }), 2);
+        await Promise.all([close(backend, label), close(backend, label)]);
+        await assertRejects(() => backend.evaluate("1", undefined, { session: label }), StaleHandleError);
+      }
+      assertEquals(await backend.evaluate("x"), 1);
+    },
+  ),
   clause("names", "each session has names of its own, and keeps them between calls", async ({ backend }) => {
     await open(backend, "a");
     await open(backend, "b");

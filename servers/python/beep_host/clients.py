@@ -19,6 +19,9 @@ from beep_host.sessions import Session
 # Operations that are answered where they are read, because they must not wait for a session's thread.
 IMMEDIATE = frozenset(("ping", "cancel", "stats", "open_session", "close_session", "resume", "converters"))
 
+# In the place of a label: the session that every client has.
+_OWN = object()
+
 
 class Client:
     """One backend, as the server sees it."""
@@ -209,12 +212,14 @@ class Client:
         self.labelled[label] = Session(self)
         call.finish(None)
 
-    def _close_session(self, call: Call, label: str | None = None) -> None:
-        if label is None:
+    def _close_session(self, call: Call, label: object = _OWN) -> None:
+        if label is _OWN:
             # First closed, then answered: who connects after the answer finds that the main thread comes free.
             self.close()
             call.finish(None)
             return
+        if type(label) is not str:
+            raise ArgumentError(f"Cannot close session: its label must be a string, not {type(label).__name__}")
         session = self.labelled.pop(label, None)
         if session is not None:
             for running in list(self.running.values()):
