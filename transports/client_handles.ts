@@ -10,6 +10,7 @@
 import type { PythonHostBackend } from "../core/backend.ts";
 import { PythonHostError, StaleHandleError } from "../core/errors.ts";
 import { type HandleOwner, PythonModuleHandle, PythonObjectHandle } from "../core/handles.ts";
+import type { WaitingCall } from "./callbacks.ts";
 import type { PendingCall } from "./pending_call.ts";
 
 /** What the handles ask of their client. */
@@ -18,15 +19,30 @@ export interface HandlesHost {
   readonly backend: PythonHostBackend;
   /** The calls that have no reply yet. */
   pendingCalls(): Iterable<PendingCall>;
-  /** Sends a release; resolves when it was answered or when nobody is there to answer. */
-  sendRelease(ids: readonly number[], session: string | undefined): Promise<void>;
+  /** The call inside whose callback the program is, if any. */
+  waitingCall(): WaitingCall | undefined;
+  /**
+   * Sends a release; resolves when it was answered or when nobody is there to answer. Python waits for `parent`, and runs
+   * meanwhile what names it: anything else would be waited for by what waits for it.
+   */
+  sendRelease(
+    ids: readonly number[],
+    session: string | undefined,
+    parent: WaitingCall | undefined,
+  ): Promise<void>;
+}
+
+/** A handle that is to be released, and the call inside whose callback that was asked for. */
+interface Released {
+  readonly id: number;
+  readonly parent: WaitingCall | undefined;
 }
 
 /** The handles of one client. */
 export class ClientHandles implements HandleOwner {
   readonly #host: HandlesHost;
   readonly #collected: FinalizationRegistry<number>;
-  #queue: number[] = [];
+  #queue: Released[] = [];
   #flushed: Promise<void> | null = null;
   /** The label of the session that holds the object; handles of the client's own session are not in here. */
   readonly #sessions = new Map<number, string>();
@@ -72,18 +88,21 @@ export class ClientHandles implements HandleOwner {
     return handle.id;
   }
 
-  /** Releases now, or as soon as the calls that use it have ended. */
+  /**
+   * Releases now, or as soon as the calls that use it have ended. Those are not waited for inside a callback, which such a
+   * call may be waiting for.
+   */
   async releaseHandle(handle: PythonObjectHandle): Promise<void> {
     this.#collected.unregister(handle);
     const released = new Promise<void>((resolve) => this.#waiters.set(handle.id, resolve));
-    this.#enqueue(handle.id);
+    this.#enqueue(handle.id, this.#host.waitingCall());
     await released;
   }
 
   /** Releases with the others of this tick. */
   releaseHandleSoon(handle: PythonObjectHandle): void {
     this.#collected.unregister(handle);
-    this.#enqueue(handle.id);
+    this.#enqueue(handle.id, this.#host.waitingCall());
   }
 
   /** Releases ids that no handle stands for, such as those of a reply that came too late. */
@@ -108,32 +127,44 @@ export class ClientHandles implements HandleOwner {
     return handle;
   }
 
-  #enqueue(id: number): void {
-    this.#queue.push(id);
+  #enqueue(id: number, parent?: WaitingCall): void {
+    this.#queue.push({ id, parent });
     // Started by a microtask, so that handles disposed one after the other go out together.
     this.#flushed ??= Promise.resolve().then(() => this.#flush());
   }
 
   async #flush(): Promise<void> {
     this.#flushed = null;
-    const unused = this.#takeUnused();
-    if (this.#sessions.size === 0) return await this.#release(unused, undefined);
-    const groups = Map.groupBy(unused, (id) => this.#sessions.get(id));
-    await Promise.all(Array.from(groups, ([session, ids]) => this.#release(ids, session)));
+    const groups = Map.groupBy(this.#takeUnused(), ({ parent }) => parent?.isWaiting ? parent : undefined);
+    await Promise.all(Array.from(groups, ([parent, released]) => this.#releaseAll(released, parent)));
   }
 
-  async #release(ids: readonly number[], session: string | undefined): Promise<void> {
-    if (ids.length === 0) return;
-    await this.#host.sendRelease(ids, session);
+  async #releaseAll(released: readonly Released[], parent: WaitingCall | undefined): Promise<void> {
+    const ids = released.map(({ id }) => id);
+    if (this.#sessions.size === 0) return await this.#release(ids, undefined, parent);
+    const groups = Map.groupBy(ids, (id) => this.#sessions.get(id));
+    await Promise.all(Array.from(groups, ([session, some]) => this.#release(some, session, parent)));
+  }
+
+  async #release(
+    ids: readonly number[],
+    session: string | undefined,
+    parent: WaitingCall | undefined,
+  ): Promise<void> {
+    await this.#host.sendRelease(ids, session, parent);
     for (const id of ids) {
       this.#sessions.delete(id);
-      this.#waiters.get(id)?.();
-      this.#waiters.delete(id);
+      this.#told(id);
     }
   }
 
+  #told(id: number): void {
+    this.#waiters.get(id)?.();
+    this.#waiters.delete(id);
+  }
+
   /** Takes the queue, and hands what a running call uses to that call. */
-  #takeUnused(): number[] {
+  #takeUnused(): Released[] {
     const queue = this.#queue;
     this.#queue = [];
     const users = new Map<number, PendingCall>();
@@ -143,11 +174,16 @@ export class ClientHandles implements HandleOwner {
       for (const id of call.handles) users.set(id, call);
     }
     if (users.size === 0) return queue;
-    const unused: number[] = [];
-    for (const id of queue) {
+    const unused: Released[] = [];
+    for (const released of queue) {
+      const { id, parent } = released;
       const user = users.get(id);
-      if (user === undefined) unused.push(id);
-      else (user.releaseAfter ??= []).push(id);
+      if (user === undefined) {
+        unused.push(released);
+        continue;
+      }
+      (user.releaseAfter ??= []).push(id);
+      if (parent !== undefined) this.#told(id);
     }
     return unused;
   }

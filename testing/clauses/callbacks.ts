@@ -7,7 +7,9 @@
 
 import { assert, assertEquals, assertMatch, assertRejects, assertStrictEquals } from "@std/assert";
 import type { PythonHostBackend } from "../../core/backend.ts";
-import { PythonError, PythonHostError } from "../../core/errors.ts";
+import { PythonError, PythonHostError, StaleHandleError } from "../../core/errors.ts";
+import type { PythonObjectHandle } from "../../core/handles.ts";
+import { scope } from "../../objects/mod.ts";
 import type { Clause, ClauseContext } from "../clause.ts";
 
 function clause(id: string, sentence: string, body: (context: ClauseContext) => Promise<void>): Clause {
@@ -336,4 +338,32 @@ export const CALLBACKS: readonly Clause[] = [
     await Promise.all([first, second]);
     assertEquals(await backend.evaluate("log"), ["a", "b", "c", "d"]);
   }),
+  clause(
+    "dispose-inside",
+    "a callback that waits for handles to be released does not wait for ever, and they are released while its call runs",
+    async ({ backend }) => {
+      await backend.evaluate("import weakref\nclass Thing: pass\nalive = weakref.WeakSet()");
+      const release = async (handle: PythonObjectHandle) => {
+        const { typeName } = handle;
+        await handle.dispose();
+        return typeName;
+      };
+      const made = "def made():\n  thing = Thing()\n  alive.add(thing)\n  return thing\n";
+      assertEquals(
+        await backend.evaluate(`${made}seen = [[f(made()), len(alive)] for _ in range(20)][-1]\nseen`, {
+          f: release,
+        }),
+        ["Thing", 0],
+      );
+      // One that its own call uses is released when that has ended.
+      const used = await backend.evaluate<PythonObjectHandle>("made()");
+      assertEquals(await backend.evaluate("f()", { f: () => release(used), used }), "Thing");
+      await assertRejects(() => backend.evaluate("used", { used }), StaleHandleError);
+      for (let i = 0; i < 20 && await backend.evaluate("len(alive)") !== 0; i++) await backend.evaluate("1");
+      assertEquals(await backend.evaluate("len(alive)"), 0);
+      // Also when what releases is a scope.
+      const inScope = () => scope(backend, async (s) => await s.evaluate("str(made())[:5]; made() and 7"));
+      assertEquals(await backend.evaluate("f()", { f: inScope }), 7);
+    },
+  ),
 ];
