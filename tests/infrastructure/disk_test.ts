@@ -133,3 +133,46 @@ Deno.test({
     assertEquals(text, `0\n${"EnvironmentError Check who\n".repeat(4)}`);
   },
 });
+
+/** Writes a wheel of 24 MB that no compression makes smaller. */
+const WHEEL_SOURCE = `
+import os, sys, zipfile
+info = "large-1.0.dist-info"
+with zipfile.ZipFile(os.path.join(sys.argv[1], "large-1.0-py3-none-any.whl"), "w") as wheel:
+    wheel.writestr("large.bin", bytes(24 << 20))
+    wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\\nName: large\\nVersion: 1.0\\n")
+    wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+    wheel.writestr(f"{info}/RECORD", "".join(f"{name},,\\n" for name in [*wheel.namelist(), f"{info}/RECORD"]))
+`;
+
+Deno.test({
+  name: "a disk that fills up under an installer is the same typed error, and nothing is published",
+  ignore: !mayMount(),
+  async fn() {
+    await using scratch = await temporary("disk_");
+    const made = await new Deno.Command("python3", { args: ["-c", WHEEL_SOURCE, scratch.path] }).output();
+    assertEquals(made.code, 0, new TextDecoder().decode(made.stderr));
+    const script = join(scratch.path, "install.ts");
+    await Deno.writeTextFile(
+      script,
+      `import { VenvManager } from "${MODULE}";
+      const environments = new VenvManager({ home: Deno.args[0] + "/home", installer: "pip" });
+      try {
+        const index = { noIndex: true, findLinks: [${JSON.stringify(scratch.path)}] };
+        await environments.ensure({ name: "full", packages: ["large"], index });
+        console.log("made");
+      } catch (error) {
+        console.log(error.name, error.code, error.hint, error.cause?.name, (await environments.list()).length);
+      }`,
+    );
+    const disk = join(scratch.path, "disk");
+    await Deno.mkdir(disk);
+    const mount =
+      'mount -t tmpfs -o size=16m none "$1" && "$2" run -A --no-check --cached-only --config "$3" "$4" "$1"';
+    const output = await new Deno.Command("unshare", {
+      args: ["-rm", "sh", "-c", mount, "sh", disk, Deno.execPath(), CONFIG, script],
+    }).output();
+    const text = new TextDecoder().decode(output.stdout) + new TextDecoder().decode(output.stderr);
+    assert(/^PythonHostError disk-full Free some space.* CommandError 0$/m.test(text), text);
+  },
+});
