@@ -43,8 +43,7 @@ export function rpcError(
     return new ConnectionClosedError(`Cannot go on: the connection to "${target.endpoint}" broke`, { cause });
   }
   // What did not get as far as an answer has the error of the network for its cause.
-  const isUnreached = cause instanceof TypeError || cause instanceof Deno.errors.NotCapable ||
-    failure?.code === "unavailable";
+  const isUnreached = cause instanceof TypeError || isOfSystem(cause) || failure?.code === "unavailable";
   if (failure === null || isUnreached) return connectError(cause, target.address, target);
   return new ProtocolError(
     "remote",
@@ -57,4 +56,11 @@ export function rpcError(
       cause: error,
     },
   );
+}
+
+/** Whether an error is one of the system's or of Deno's, such as a refused connection or a name that nobody knows. */
+function isOfSystem(error: unknown): boolean {
+  return Object.values(Deno.errors).some((kind) => error instanceof kind) ||
+    // The resolver's has neither a class of its own nor a code.
+    error instanceof Error && error.message.startsWith("failed to lookup address");
 }

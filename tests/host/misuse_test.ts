@@ -7,6 +7,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { inspect } from "node:util";
 import {
+  ConnectError,
   createHostApi,
   openSession,
   PythonHost,
@@ -74,6 +75,18 @@ Deno.test("who lost a server is told how to have another take its place", async 
   assert(failure.hint!.includes("restart: true"));
   const again = await assertRejects(() => host.evaluate("1"), ServerExitedError);
   assert(again.hint!.includes("restart: true"));
+});
+
+Deno.test("an endpoint where nobody listens is that, over every transport", async () => {
+  const nobody = [
+    new PythonHostHttp("http://127.0.0.1:1", { token: "any" }),
+    new PythonHostRpc("http://127.0.0.1:1", { token: "any" }),
+    new PythonHostRpc("http://no-such-host.invalid:1", { token: "any" }),
+    new PythonHostPipe("nobody-is-there", { token: "any" }),
+  ];
+  for (const backend of nobody) {
+    await assertRejects(() => backend.initialize(), ConnectError, "Cannot connect");
+  }
 });
 
 Deno.test("a transport that cannot connect is refused before anything is begun", async () => {
