@@ -8,6 +8,7 @@
  */
 
 import { portOf } from "../core/endpoint.ts";
+import { boundOf } from "./bounded_answer.ts";
 import { type ClientTls, httpClientTls } from "./tls.ts";
 
 const READ_BYTES = 16 * 1024;
@@ -16,7 +17,12 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** Posts a body. The connection holds the program until the head of the answer has come, and not after that. */
-export async function quietFetch(url: URL, init: RequestInit, tls: ClientTls): Promise<Response> {
+export async function quietFetch(
+  url: URL,
+  init: RequestInit,
+  tls: ClientTls,
+  maxBytes: number,
+): Promise<Response> {
   const { signal, body } = init;
   signal?.throwIfAborted();
   const conn = await connect(url, tls);
@@ -39,11 +45,15 @@ export async function quietFetch(url: URL, init: RequestInit, tls: ClientTls): P
     const { status, fields } = parseHead(await source.head());
     conn.unref();
     const chunks = bodyOf(source, fields);
+    const check = boundOf(fields.get("content-type"), maxBytes);
     const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
       async pull(controller) {
         try {
           const { done, value } = await chunks.next();
-          if (done !== true) return controller.enqueue(value);
+          if (done !== true) {
+            check(value);
+            return controller.enqueue(value);
+          }
           close();
           controller.close();
         } catch (error) {
@@ -109,7 +119,12 @@ class Source {
   /** Request line and header fields. */
   async head(): Promise<string[]> {
     const lines: string[] = [];
-    for (let line = await this.line(); line !== ""; line = await this.line()) lines.push(line);
+    let bytes = 0;
+    for (let line = await this.line(); line !== ""; line = await this.line()) {
+      bytes += line.length + 2;
+      if (bytes > MAX_HEAD_BYTES) throw new TypeError("Cannot read answer: its head has no end");
+      lines.push(line);
+    }
     return lines;
   }
 

@@ -5,6 +5,7 @@
  */
 
 import { ConnectError } from "../core/errors.ts";
+import { bounded } from "./bounded_answer.ts";
 import { createClient, type HttpTarget } from "./http_wire.ts";
 import type { ClientTls } from "./tls.ts";
 import { quietFetch } from "./quiet_fetch.ts";
@@ -135,18 +136,21 @@ function caseOf(method: UnaryMethod): string {
   return method === "toFloatArray2D" ? "toFloatArray2d" : method;
 }
 
-async function openConnect({ address, tls }: RpcLinkOptions) {
+// What an answer has around the largest message.
+const AROUND_BYTES = 64 * 1024;
+
+async function openConnect({ address, tls, maxMessageBytes }: RpcLinkOptions) {
+  const maxBytes = maxMessageBytes + AROUND_BYTES;
   const client = createClient(address, tls);
   const { createConnectTransport } = await import("npm:@connectrpc/connect-web@^2.2.0");
   const transport = createConnectTransport({
     baseUrl: address,
     useBinaryFormat: true,
     // The stream of a session is open for as long as the backend is: it alone must not keep the program running.
-    fetch: (input, init) => {
+    fetch: async (input, init) => {
       const url = new URL(String(input));
-      return url.pathname.endsWith(SESSION_METHOD)
-        ? quietFetch(url, init ?? {}, tls)
-        : fetch(url, { ...init, client });
+      if (url.pathname.endsWith(SESSION_METHOD)) return await quietFetch(url, init ?? {}, tls, maxBytes);
+      return bounded(await fetch(url, { ...init, client }), maxBytes);
     },
   });
   return { transport, close: () => client.close() };

@@ -8,7 +8,7 @@ import { removeDeadEntries, writeRunEntry } from "../../servers/run_entries.ts";
 import { PythonHostHttp } from "../../transports/http.ts";
 import { PythonHostRpc } from "../../transports/rpc.ts";
 import { makeHome } from "../host/_home.ts";
-import { start } from "./_servers.ts";
+import { closeQuietly, start, writeAll } from "./_servers.ts";
 
 const TOKEN = "5ec2e7".repeat(10) + "0000";
 const SECRET = "secret_code()";
@@ -147,5 +147,74 @@ for (const transport of ["http", "rpc"] as const) {
       assert(listener.heard.includes(TOKEN), "the token was shown to whom it was meant for");
     }
     assertEquals(elsewhere.heard, "");
+  });
+}
+
+const MIB = 1024 * 1024;
+
+/** Answers that do not end, or that claim to be as large as can be written. */
+const endless: readonly [name: string, head: string, first: readonly number[], more: string][] = [
+  ["a head without end", "HTTP/1.1 200 OK\r\n", [], "A: b\r\n".repeat(10_000)],
+  ["a line of a head without end", "HTTP/1.1 200 OK\r\nA: ", [], "b".repeat(MIB)],
+  ["a body of another kind", "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n", [], "b".repeat(MIB)],
+  ["an error without end", "HTTP/1.1 500 No\r\nContent-Type: application/json\r\n\r\n", [], "b".repeat(MIB)],
+  [
+    "a message of 4 GiB",
+    "HTTP/1.1 200 OK\r\nContent-Type: application/connect+proto\r\n\r\n",
+    [0, 255, 255, 255, 255],
+    "b".repeat(MIB),
+  ],
+  [
+    "a frame of 4 GiB",
+    "HTTP/1.1 200 OK\r\nContent-Type: application/x-beep-frames\r\n\r\n",
+    [255, 255, 255, 255, 0, 0, 0, 0],
+    "b".repeat(MIB),
+  ],
+];
+
+/** Sends such an answer to whoever asks, as long as it is taken, and 512 MiB of it at most. */
+function listenEndlessly(
+  head: string,
+  first: readonly number[],
+  more: string,
+): { url: string } & AsyncDisposable {
+  const encoder = new TextEncoder();
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const pieces = [encoder.encode(head), new Uint8Array(first)];
+  const rest = encoder.encode(more);
+  const answer = async (connection: Deno.Conn): Promise<void> => {
+    await connection.read(new Uint8Array(65_536));
+    for (const piece of pieces) if (!await writeAll(connection, piece)) return;
+    for (let sent = 0; sent < 512 * MIB; sent += rest.byteLength) {
+      if (!await writeAll(connection, rest)) return;
+    }
+  };
+  const served = (async () => {
+    const answers: Promise<void>[] = [];
+    for await (const connection of listener) {
+      answers.push(answer(connection).finally(() => closeQuietly(connection)));
+    }
+    await Promise.all(answers);
+  })();
+  return {
+    url: `http://127.0.0.1:${listener.addr.port}`,
+    async [Symbol.asyncDispose]() {
+      listener.close();
+      await served;
+    },
+  };
+}
+
+for (const transport of ["http", "rpc"] as const) {
+  Deno.test(`case 78: a server whose answers do not end costs its client little: ${transport}`, async () => {
+    for (const [name, head, first, more] of endless) {
+      await using server = listenEndlessly(head, first, more);
+      await using backend = backends[transport](server.url, TOKEN);
+      const before = Deno.memoryUsage().rss;
+      await assertRejects(() => backend.initialize({ timeoutMs: 20_000 }), PythonHostError, undefined, name);
+      const grown = Deno.memoryUsage().rss - before;
+      assert(grown < 200 * MIB, `${name}: ${Math.round(grown / MIB)} MiB`);
+      assert(!backend.isInitialized);
+    }
   });
 }
