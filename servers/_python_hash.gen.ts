@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "dacd00d1ef680572f2e69ddfab081ecdb4d08988b37ee01d8b9ae3b99ce81ddb";
+export const PYTHON_SOURCES_HASH: string = "31d6aa6b6bdc1f13239ecbc3b92f3290f657d65c6f20bf4825471d44290bfb4f";

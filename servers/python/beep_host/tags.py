@@ -10,6 +10,7 @@ from beep_host.classes import construct, enum_member, importable, loaded_class, 
 from beep_host.errors import ConversionError, HostError
 from beep_host.nesting import nesting
 from beep_host.paths import key_path
+from beep_host.tag_checks import a_hashable, a_list, a_str
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class _Reader:
         return read
 
     def _read_items(self, items: Any) -> list:
-        for number, child in enumerate(_list(items)):
+        for number, child in enumerate(a_list(items)):
             if type(child) is dict or type(child) is list:
                 items[number] = self._read_step(number, child)
         return items
@@ -159,11 +160,11 @@ class _Reader:
         return self._fill_set(made, items)
 
     def _fill_set(self, made: set, items: Any) -> set:
-        for number, child in enumerate(_list(items)):
+        for number, child in enumerate(a_list(items)):
             self.steps.append(number)
             member = self.read(child)
             count = len(made)
-            made.add(_hashable(member))
+            made.add(a_hashable(member))
             if len(made) == count:
                 raise ConversionError("Cannot make a set: this member equals an earlier one in Python")
             self.steps.pop()
@@ -179,11 +180,11 @@ class _Reader:
 
     def _fill_dict(self, made: dict, pairs: Any) -> dict:
         self._open(made)
-        for number, pair in enumerate(_list(pairs)):
+        for number, pair in enumerate(a_list(pairs)):
             self.steps.append(_Key(number))
             if type(pair) is not list or len(pair) != 2:
                 raise ConversionError("Cannot read the value: an item of a dict is not a pair")
-            key = _hashable(self.read(pair[0]))
+            key = a_hashable(self.read(pair[0]))
             if key in made:
                 raise ConversionError("Cannot make a dict: this key equals an earlier one in Python")
             self.steps.pop()
@@ -193,7 +194,7 @@ class _Reader:
     def _rows(self, keys: Any, columns: Any) -> list:
         from beep_host.rows import make_rows
 
-        made = make_rows(_list(keys), _list(columns), self._part)
+        made = make_rows(a_list(keys), a_list(columns), self._part)
         self._open(made)
         self.opened.extend(made)
         return made
@@ -236,12 +237,12 @@ class _Reader:
 
     def _int(self, text: Any) -> int:
         # int() takes more than what we write: spaces, underscores, a prefix, digits of other scripts.
-        if not _HEX.issuperset(_str(text).removeprefix("-")) or text in ("", "-"):
+        if not _HEX.issuperset(a_str(text).removeprefix("-")) or text in ("", "-"):
             raise ConversionError(f'Cannot make an int of "{text:.80}": it is not lower-case hex digits')
         return int(text, 16)  # a power of two: linear, and without the limit on decimal digits
 
     def _float(self, text: Any) -> float:
-        return float(_str(text))
+        return float(a_str(text))
 
     def _complex(self, real: Any, imaginary: Any) -> complex:
         real, imaginary = self.read(real), self.read(imaginary)
@@ -254,39 +255,39 @@ class _Reader:
 
         try:
             # A context of its own: the user's may trap or round.
-            return Decimal(_str(text), Context(traps=[InvalidOperation]))
+            return Decimal(a_str(text), Context(traps=[InvalidOperation]))
         except InvalidOperation:
             raise ConversionError(f'Cannot make a Decimal of "{text:.40}"') from None
 
     def _uuid(self, text: Any) -> Any:
         from uuid import UUID
 
-        return UUID(hex=_str(text))
+        return UUID(hex=a_str(text))
 
     def _datetime(self, text: Any) -> Any:
         from datetime import datetime
 
-        return datetime.fromisoformat(_str(text))
+        return datetime.fromisoformat(a_str(text))
 
     def _datetime_tz(self, text: Any, zone: Any) -> Any:
         from datetime import datetime, timezone
 
-        moment = datetime.fromisoformat(_str(text))
+        moment = datetime.fromisoformat(a_str(text))
         if moment.tzinfo is None:
             raise ConversionError("Cannot make an aware datetime: its text has no offset")
-        if _str(zone) == "UTC":
+        if a_str(zone) == "UTC":
             return moment.astimezone(timezone.utc)
         return moment if zone[:1] in ("+", "-") else moment.astimezone(time_zone(zone))
 
     def _date(self, text: Any) -> Any:
         from datetime import date
 
-        return date.fromisoformat(_str(text))
+        return date.fromisoformat(a_str(text))
 
     def _time(self, text: Any) -> Any:
         from datetime import time
 
-        return time.fromisoformat(_str(text))
+        return time.fromisoformat(a_str(text))
 
     def _timedelta(self, days: Any, seconds: Any, microseconds: Any) -> Any:
         from datetime import timedelta
@@ -303,7 +304,7 @@ class _Reader:
             data = bytes(data)  # one array's items are not another's
         elif type(part) is int:
             self.lent.add(part)
-        self.opened.append(made := restore(_str(dtype), shape, data))
+        self.opened.append(made := restore(a_str(dtype), shape, data))
         return made
 
     def _handle(self, number: Any, *_type_name: Any) -> Any:
@@ -320,7 +321,7 @@ class _Reader:
     # ---------------------------------------------------------
 
     def _object(self, kind: Any, fields: Any) -> Any:
-        fields = _list(fields)
+        fields = a_list(fields)
         if kind == "enum":
             self.opened.append(member := enum_member(*fields[:3], self.read(fields[3])))
             return member
@@ -334,7 +335,7 @@ class _Reader:
             return self._dataclass(*fields)
         if kind == "converted":
             name, arguments, keywords = fields
-            found = importable(_str(name))
+            found = importable(a_str(name))
             return self._immutable([arguments, keywords], lambda both: construct(found, *both))
         raise ConversionError("Cannot read the value: an object is of no known kind")
 
@@ -381,25 +382,3 @@ _TAGS: dict[str, Callable] = {
         "uuid",
     )
 }
-
-
-def _list(value: Any) -> list:
-    if type(value) is not list:
-        raise ConversionError("Cannot read the value: a tag holds something else where a list belongs")
-    return value
-
-
-def _str(value: Any) -> str:
-    if type(value) is not str:
-        raise ConversionError("Cannot read the value: a tag holds something else where a string belongs")
-    return value
-
-
-def _hashable(value: Any) -> Any:
-    try:
-        hash(value)
-    except Exception as error:
-        raise ConversionError(
-            f"Cannot use a {type(value).__name__} as a key or member: {error!s:.200}"
-        ) from error
-    return value
