@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "31d6aa6b6bdc1f13239ecbc3b92f3290f657d65c6f20bf4825471d44290bfb4f";
+export const PYTHON_SOURCES_HASH: string = "11d1334ddcc3bfb760ac6978d2d88d4c9fa478bfd19f948e5bf12911f30546f4";

@@ -269,9 +269,12 @@ raise ${args === "" ? "Endless()" : `ValueError(${args})`}`;
       // moment in which what is printed can leave, so that the stop comes when the call runs; that must not end it.
       const code = `
 import ctypes, os, time
-print('begun', flush=True)
+has_begun = False
 while True:
     try:
+        if not has_begun:
+            has_begun = True
+            print('begun', flush=True)
         time.sleep(0.2)
         ctypes.PyDLL('kernel32').Sleep(4000) if os.name == 'nt' else ctypes.PyDLL(None).sleep(4)
         break

@@ -27,6 +27,31 @@ async function close(backend: PythonHostBackend, label: string): Promise<void> {
 /** See the module comment. */
 export const SESSIONS: readonly Clause[] = [
   clause(
+    "close-hanging",
+    "the end of a session ends the waiting for its calls, also for one that cannot be stopped",
+    async ({ backend }) => {
+      await backend.evaluate("1"); // has the main thread from now on, where a lock wait could be stopped
+      await open(backend, "hanging");
+      const code = `
+import builtins, threading
+builtins.hanging = lock = threading.Lock()
+lock.acquire()
+print('begun', flush=True)
+lock.acquire()`;
+      const begun = Promise.withResolvers<void>();
+      const options = { session: "hanging", onStdout: () => begun.resolve() };
+      const ended = assertRejects(() => backend.evaluate(code, undefined, options), PythonHostError);
+      await begun.promise;
+      const queued = backend.evaluate("1", undefined, { session: "hanging" });
+      const dropped = assertRejects(() => queued, PythonHostError);
+      await close(backend, "hanging");
+      await Promise.all([ended, dropped]);
+      // The thread lives on; when it comes to its end, nobody is told a second time.
+      await backend.evaluate("import builtins, time\nbuiltins.hanging.release()\ntime.sleep(0.05)");
+      assertEquals(await backend.evaluate("1 + 1"), 2);
+    },
+  ),
+  clause(
     "odd-labels",
     "a label is a string of 1 to 256 characters, any of them; no other ends the backend's own session",
     async ({ backend }) => {

@@ -26,6 +26,7 @@ class Call:
         "injected_at",
         "inner",
         "interruptible",
+        "is_given_up",
         "is_output_over",
         "is_shielded",
         "lock",
@@ -75,6 +76,7 @@ class Call:
         # What it has written and is kept back, see `output.py`.
         self.output: output.CallOutput | None = None
         self.is_output_over = False
+        self.is_given_up = False
         # Made only when somebody wants to stop the call or wait for it.
         self.lock = None
         self.done = None
@@ -84,14 +86,23 @@ class Call:
     def finish(self, value: object) -> None:
         """Gives the client the result."""
         self._end_output()
-        self._ended()
-        self.reply.finish(self, value)
+        if self._ended():
+            self.reply.finish(self, value)
 
     def fail(self, error: BaseException) -> None:
         """Gives the client the error."""
         self._end_output()
-        self._ended()
-        self.reply.fail(self, error)
+        if self._ended():
+            self.reply.fail(self, error)
+
+    def give_up(self, error: BaseException) -> None:
+        """Gives the client the error of a call that goes on running; what becomes of it, nobody is told."""
+        self.is_given_up = True
+        # Whoever takes it out of there answers it: the thread may be ending it just now.
+        if self.client.running.pop(self.id, None) is not None:
+            self.finished = True
+            self.is_output_over = True
+            self.reply.fail(self, error)
 
     def _end_output(self) -> None:
         # Said first: a thread that writes just now either finds it, or has written before the rest is sent.
@@ -99,15 +110,17 @@ class Call:
         if self.output is not None:
             output.finish_output(self)
 
-    def _ended(self) -> None:
+    def _ended(self) -> bool:
+        """Says whether the client is still to be told."""
         self.finished = True
         # Its thread's context knows the call until the next one begins, which may be never.
         self.args, self.parts = [], []
-        self.client.running.pop(self.id, None)
+        is_told = self.client.running.pop(self.id, None) is None and self.is_given_up
         done = self.done
         if done is not None:
             self.done = None
             done.release()
+        return not is_told
 
 
 class ThreadState:

@@ -11,7 +11,7 @@ from beep_host import execution, interrupts, threads
 from beep_host.admission import Admissions, RefusedTokens
 from beep_host.clients import Client
 from beep_host.clr_finder import StandInFinder
-from beep_host.errors import ArgumentError, HostError, StaleHandle
+from beep_host.errors import ArgumentError, CallCancelled, HostError, StaleHandle
 from beep_host.evaluation import give_sources_to_linecache
 from beep_host.event_loop import EventLoop
 from beep_host.handshake import new_secret
@@ -130,12 +130,15 @@ class Server:
             threads.ServerThread("beep-session", run_here_or_there).start()
 
     def cancel_in_background(self, target: execution.Call, request: execution.Call | None) -> None:
-        """Stops a call on a thread of its own, and answers the request that asked for it."""
+        """Stops a call on a thread of its own, and answers the request that asked for it. Without one the call's session
+        ends, and with it the waiting for a call that does not."""
 
         def run() -> None:
             outcome = interrupts.cancel(target, self.limits.interrupt_grace_ms / 1000)
             if request is not None:
                 request.finish(outcome)
+            elif outcome == "running":
+                target.give_up(CallCancelled("The call was given up: its session ended, and it did not stop in time"))
 
         start_new_thread(run, ())
 
