@@ -46,7 +46,6 @@ export class StartedServer implements PythonServer {
   readonly transport: ServerTransport;
   readonly endpoint: string;
   readonly address: string;
-  readonly token: string;
   readonly pid: number;
   readonly info: ServerReady;
   readonly exited: Promise<ExitFacts>;
@@ -65,7 +64,6 @@ export class StartedServer implements PythonServer {
     this.transport = entry.transport as ServerTransport;
     this.endpoint = entry.endpoint;
     this.address = entry.address;
-    this.token = entry.token;
     this.pid = ready.pid;
     this.info = ready;
     this.exited = child.exited;
@@ -74,6 +72,11 @@ export class StartedServer implements PythonServer {
     globalThis.addEventListener("unload", this.#onUnload);
     this.#cleaned = this.#cleanUp();
     child.unref();
+  }
+
+  /** Not a field: what shows, copies or logs the fields of an object would have it. */
+  get token(): string {
+    return this.#parts.entry.token;
   }
 
   get stdout(): CapturedOutput {

@@ -21,6 +21,17 @@ const SECRETS: Readonly<Record<string, string>> = {
   PYTHONHOME: "/hunter2",
   PYTHONSTARTUP: "/hunter2",
   LD_PRELOAD_HUNTER: "hunter2",
+  LD_LIBRARY_PATH: "/hunter2",
+  DYLD_INSERT_LIBRARIES: "/hunter2",
+  SSLKEYLOGFILE: "/hunter2",
+  PYTHONINSPECT: "hunter2",
+  PYTHONBREAKPOINT: "hunter2.run",
+  PYTHONHASHSEED: "hunter2",
+  BASH_ENV: "/hunter2",
+  AWS_SESSION_TOKEN: "hunter2-aws-session",
+  AZURE_CLIENT_SECRET: "hunter2-azure",
+  GOOGLE_APPLICATION_CREDENTIALS: "/hunter2.json",
+  KUBECONFIG: "/hunter2",
 };
 
 Deno.test("no secret of the host reaches the server's process, but for those that are named", async () => {
