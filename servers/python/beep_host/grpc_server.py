@@ -32,7 +32,7 @@ def serve(server: object, bootstrap: dict) -> str:
         import grpc
     except ImportError as error:
         raise _missing("grpcio", error) from None
-    from concurrent.futures import ThreadPoolExecutor
+    from beep_host.grpc_threads import HandlerThreads
 
     host = bootstrap.get("host") or "127.0.0.1"
     codes = {code.value[0]: code for code in grpc.StatusCode}
@@ -41,7 +41,7 @@ def serve(server: object, bootstrap: dict) -> str:
         _abort(context, codes, failure)
 
     grpc_server = grpc.server(
-        ThreadPoolExecutor(_MAX_THREADS, "beep-grpc"),
+        HandlerThreads(_MAX_THREADS),
         interceptors=(Door(grpc, server, refuse),),
         options=bounds(server.limits),
     )
