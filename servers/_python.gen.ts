@@ -7,7 +7,7 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex. */
-export const PYTHON_SOURCES_HASH: string = "11d1334ddcc3bfb760ac6978d2d88d4c9fa478bfd19f948e5bf12911f30546f4";
+export const PYTHON_SOURCES_HASH: string = "ac2c00089bc5a31b20a410888767a46faef9a6e1858fa235c4ce627962940301";
 
 /** The content of each file by its path, with `/`, from the directory that Python is started on. */
 export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
@@ -4775,7 +4775,7 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "from _queue import SimpleQueue",
     "from _thread import allocate_lock",
     "",
-    "from beep_host import rpc_binary, rpc_service",
+    "from beep_host import private_builtins, rpc_binary, rpc_service",
     "from beep_host.errors import HostError",
     "from beep_host.grpc_door import Door, bounds, credentials",
     "from beep_host.protocol import SESSION_HEADER",
@@ -4794,6 +4794,7 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "",
     "def serve(server: object, bootstrap: dict) -> str:",
     "    \"\"\"Listens and serves; gives the address.\"\"\"",
+    "    private_builtins.install_for(\"grpc\", \"google.protobuf\")",
     "    try:",
     "        import grpc",
     "    except ImportError as error:",
@@ -11520,7 +11521,7 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "\"\"\"Built-in functions for the server alone: user code that deletes or replaces those of `builtins` breaks only itself.",
     "",
     "A function finds its built-ins in the `__builtins__` that its module has when the function is made. So the modules of",
-    "this package are loaded by a loader that puts a copy there first.",
+    "this package are loaded by a loader that puts a copy there first; so are those of others on which the server runs.",
     "\"\"\"",
     "",
     "from __future__ import annotations",
@@ -11530,7 +11531,7 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "import sys",
     "",
     "# Loaded in every interpreter, as `importlib.machinery` is not.",
-    "from _frozen_importlib_external import FileFinder, SourceFileLoader",
+    "from _frozen_importlib_external import FileFinder, PathFinder, SourceFileLoader",
     "",
     "_private = dict(builtins.__dict__)",
     "",
@@ -11541,11 +11542,32 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "        super().exec_module(module)",
     "",
     "",
+    "class _PackageFinder:",
+    "    \"\"\"Finds the modules of some packages as ever, and has their sources loaded by our loader.\"\"\"",
+    "",
+    "    def __init__(self, packages: tuple[str, ...]) -> None:",
+    "        self._packages = packages",
+    "",
+    "    def find_spec(self, name: str, path: object = None, target: object = None) -> object:",
+    "        \"\"\"See `importlib.abc.MetaPathFinder`.\"\"\"",
+    "        if not name.startswith(self._packages):",
+    "            return None",
+    "        spec = PathFinder.find_spec(name, path, target)",
+    "        if spec is not None and type(spec.loader) is SourceFileLoader:",
+    "            spec.loader = _Loader(spec.loader.name, spec.loader.path)",
+    "        return spec",
+    "",
+    "",
     "def install() -> None:",
     "    \"\"\"Gives them to the modules of this package that are imported from now on.\"\"\"",
     "    package = os.path.dirname(__file__)",
     "    for directory in (package, os.path.join(package, \"infrastructure\")):",
     "        sys.path_importer_cache[directory] = FileFinder(directory, (_Loader, [\".py\"]))",
+    "",
+    "",
+    "def install_for(*packages: str) -> None:",
+    "    \"\"\"Gives them to the modules of these packages, whoever imports them from now on.\"\"\"",
+    "    sys.meta_path.insert(0, _PackageFinder(packages))",
     "",
   ].join("\n"),
   "beep_host/process.py": [

@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "11d1334ddcc3bfb760ac6978d2d88d4c9fa478bfd19f948e5bf12911f30546f4";
+export const PYTHON_SOURCES_HASH: string = "ac2c00089bc5a31b20a410888767a46faef9a6e1858fa235c4ce627962940301";

@@ -262,7 +262,7 @@ export class MemoryBackend implements PythonHostBackend {
   ): Promise<T> {
     const { timeoutMs, signal } = options;
     this.#closed.signal.throwIfAborted();
-    if (timeoutMs !== undefined && !(timeoutMs > 0)) {
+    if (timeoutMs !== undefined && !(typeof timeoutMs === "number" && timeoutMs > 0)) {
       throw new PythonHostError(
         "argument",
         `Cannot use timeoutMs: it must be a number above 0, current value is ${timeoutMs}`,
@@ -270,9 +270,10 @@ export class MemoryBackend implements PythonHostBackend {
     }
     signal?.throwIfAborted();
     const deadline = new AbortController();
-    const timer = timeoutMs === undefined
-      ? undefined
-      : setTimeout(() => deadline.abort(new CallTimeoutError(action, timeoutMs)), timeoutMs);
+    const timer = timeoutMs === undefined ? undefined : setTimeout(
+      () => deadline.abort(new CallTimeoutError(action, timeoutMs)),
+      Math.min(timeoutMs, 2 ** 31 - 1),
+    );
     const signals = [this.#closed.signal, deadline.signal];
     const stopped = AbortSignal.any(signal === undefined ? signals : [...signals, signal]);
     const { promise: stop, reject } = Promise.withResolvers<never>();

@@ -23,5 +23,10 @@ async function start(): Promise<ContractSubject> {
   };
 }
 
-if (python !== null) testBackendContract({ name: "PythonHostRpc (grpc)", start });
+const exceptions = [{
+  clause: "hostile/builtins-vital",
+  reason: "grpcio stands on the standard library's threads, which have the built-in functions of user code",
+}];
+
+if (python !== null) testBackendContract({ name: "PythonHostRpc (grpc)", start, exceptions });
 else Deno.test.ignore("PythonHostRpc (grpc) keeps the backend contract", () => {});

@@ -9,7 +9,7 @@ from __future__ import annotations
 from _queue import SimpleQueue
 from _thread import allocate_lock
 
-from beep_host import rpc_binary, rpc_service
+from beep_host import private_builtins, rpc_binary, rpc_service
 from beep_host.errors import HostError
 from beep_host.grpc_door import Door, bounds, credentials
 from beep_host.protocol import SESSION_HEADER
@@ -28,6 +28,7 @@ _MAX_MESSAGE = 500
 
 def serve(server: object, bootstrap: dict) -> str:
     """Listens and serves; gives the address."""
+    private_builtins.install_for("grpc", "google.protobuf")
     try:
         import grpc
     except ImportError as error:
