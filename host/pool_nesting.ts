@@ -16,7 +16,7 @@ import type { AsyncLocalStorage } from "node:async_hooks";
 import type { PythonHostBackend } from "../core/backend.ts";
 import { CallCounters } from "../core/call_counters.ts";
 import { PythonHostError } from "../core/errors.ts";
-import type { UnansweredCalls } from "../transports/pending_call.ts";
+import { type UnansweredCalls, unansweredCallsOf } from "../transports/unanswered_calls.ts";
 
 /** A piece of work that is given to the pool. */
 export interface GivenWork {
@@ -179,9 +179,9 @@ function isInsideAny({ inside }: GivenWork): boolean {
   return inside.some(({ call }) => call?.isWaiting !== false);
 }
 
-/** What the backends of this library know of their calls; others tell nothing, and their callbacks are not seen. */
+/** What the worker's backend tells of its calls; one of the user's own tells nothing, and its callbacks are not seen. */
 function callsOf({ backend }: HeldWorker): UnansweredCalls | undefined {
-  return (backend as { unanswered?: UnansweredCalls } | undefined)?.unanswered;
+  return backend === undefined ? undefined : unansweredCallsOf(backend);
 }
 
 function deadlock(size: number): PythonHostError {

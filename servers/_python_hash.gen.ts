@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "ac2c00089bc5a31b20a410888767a46faef9a6e1858fa235c4ce627962940301";
+export const PYTHON_SOURCES_HASH: string = "6b25f028ffb273bf6444539cd414ad243d23bab23346a6eb9a3c14892d6b8e14";

@@ -30,7 +30,8 @@ import { type CallbackArguments, Callbacks, type WaitingCall } from "./callbacks
 import { ClientHandles } from "./client_handles.ts";
 import { evaluateArguments } from "./locals.ts";
 import { type ClientOptions, interruptGraceMsOf } from "./client_options.ts";
-import { type PendingCall, type UnansweredCalls, unansweredCalls } from "./pending_call.ts";
+import type { PendingCall } from "./pending_call.ts";
+import { showUnanswered } from "./unanswered_calls.ts";
 import { errorFromPayload } from "./reply_errors.ts";
 import { checkLabel, checkOptions, laneOf, NO_OPTIONS, requestOptions } from "./request_options.ts";
 import type { IncomingParts, Wire } from "./wire.ts";
@@ -70,6 +71,7 @@ export abstract class PythonHostClient implements PythonHostBackend {
       sendRelease: (ids, session, parent) => this.#sendRelease(ids, session, parent),
     });
     this.#arguments = new ArgumentEncoder(this.#handles, this.#callbacks);
+    showUnanswered(this, () => this.#calls.pendingCalls(), () => this.#callbacks.current());
   }
 
   /** Makes a wire that is not yet open; called for each attempt to connect. */
@@ -83,11 +85,6 @@ export abstract class PythonHostClient implements PythonHostBackend {
   /** The server's name for the session of this backend, once it has connected. Whoever knows it can use the session. */
   get sessionId(): string | undefined {
     return this.#sessionId;
-  }
-
-  /** The calls that have no reply yet; a pool asks for them, to find waits without end. */
-  get unanswered(): UnansweredCalls {
-    return unansweredCalls(this.#calls.pendingCalls(), this.#callbacks.current());
   }
 
   /** Connects. An attempt that failed can be repeated by calling it again; after the end it rejects with the reason. */

@@ -175,24 +175,6 @@ export class Stopper implements EventListenerObject {
   }
 }
 
-/** The calls of a backend that have no reply yet. */
-export interface UnansweredCalls {
-  /** How many there are of those that the user has made. */
-  readonly count: number;
-  /** The call whose Python waits for the function in which the program is just now, if it is in one. */
-  readonly waiting: { readonly isWaiting: boolean } | undefined;
-}
-
-/** Looks at all calls without a reply. */
-export function unansweredCalls(
-  calls: Iterable<PendingCall>,
-  waiting: UnansweredCalls["waiting"],
-): UnansweredCalls {
-  let count = 0;
-  for (const call of calls) if (call.startedAt >= 0 && call.isWaiting) count++;
-  return { count, waiting };
-}
-
 /** Throws when `timeoutMs` is not a number of milliseconds above zero. */
 export function checkTimeoutMs(timeoutMs: number | undefined): void {
   // `!(… > 0)` is true for NaN too.

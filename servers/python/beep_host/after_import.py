@@ -6,13 +6,14 @@ import sys
 
 
 class AfterImport:
-    """A finder at the head of `sys.meta_path` that waits for one module and leaves when it comes.
+    """A finder at the head of `sys.meta_path` that waits for one module, and finds nothing any more when it has come.
 
-    `action(module)` is called when the module has been executed, before its importer sees it.
+    `action(module)` is called when the module has been executed, before its importer sees it. The finder stays in its
+    place: another thread that is importing just then would pass over the one behind it.
     """
 
     def __init__(self, name: str, action: object) -> None:
-        self._name = name
+        self._name: str | None = name
         self._action = action
 
     def install(self) -> None:
@@ -23,8 +24,7 @@ class AfterImport:
         """Called by the import system for every module; answers for its own alone."""
         if name != self._name:
             return None
-        if self in sys.meta_path:
-            sys.meta_path.remove(self)
+        self._name = None
         from importlib.machinery import PathFinder
 
         spec = PathFinder.find_spec(name, path, target)

@@ -11,6 +11,7 @@ from beep_host.errors import CallCancelled, guarded_repr
 
 # Between two times that the loop was broken off.
 _PAUSE_S = 0.05
+_GONE = object()
 
 
 class EventLoop:
@@ -21,6 +22,7 @@ class EventLoop:
         self._loop = None
         self._thread = 0
         # The calls that run there, with their tasks once they have begun: the loop itself keeps only weak references.
+        # Each loop has a row of its own.
         self._calls: dict = {}
         # The call whose code blocks the loop by waiting for a function of its client.
         self._blocked_by: object | None = None
@@ -44,15 +46,23 @@ class EventLoop:
                 "Cannot await: a coroutine waits, without awaiting, for the function that makes this call, and blocks "
                 "the event loop. Make the function async and await it."
             )
-        loop = self._started()
+        loop, calls = self._started()
         # From here on nothing that the call says may make the loop wait for a client.
         without_waiting = getattr(call.reply, "without_waiting", None)
         if without_waiting is not None:
             call.reply = without_waiting()
-        self._calls[call] = None
-        loop.call_soon_threadsafe(self._begin, call, awaitable, context=contextvars.copy_context())
+        calls[call] = None
+        try:
+            loop.call_soon_threadsafe(self._begin, loop, calls, call, awaitable, context=contextvars.copy_context())
+            is_lost = self._loop is not loop
+        except RuntimeError:
+            is_lost = True  # it is closed
+        # Whoever takes the call out of the row, here or at the loop's end, ends it.
+        if is_lost and calls.pop(call, _GONE) is not _GONE:
+            _close(awaitable)
+            raise RuntimeError("Cannot await: user code has ended the event loop")
 
-    def _started(self) -> object:
+    def _started(self) -> tuple[object, dict]:
         with self._lock:
             if self._loop is None or self._loop.is_closed():
                 import asyncio
@@ -62,11 +72,24 @@ class EventLoop:
                 loop = asyncio.new_event_loop()
                 # Its own look at the clock finds whatever user code has put there.
                 loop.time = monotonic
-                ServerThread("beep-event-loop", self._serve, loop).start()
-                self._loop = loop
-            return self._loop
+                calls: dict = {}
+                ServerThread("beep-event-loop", self._serve, loop, calls).start()
+                self._loop, self._calls = loop, calls
+            return self._loop, self._calls
 
-    def _serve(self, loop: object) -> None:
+    def _serve(self, loop: object, calls: dict) -> None:
+        try:
+            self._run_until_closed(loop, calls)
+            error = RuntimeError("it was closed")
+        except BaseException as broken:
+            # User code has broken what not even the loop's thread can do without: another one begins anew.
+            error = broken
+        with self._lock:
+            if self._loop is loop:
+                self._loop = None
+        _break_off(calls, error)
+
+    def _run_until_closed(self, loop: object, calls: dict) -> None:
         import asyncio
 
         self._thread = get_ident()
@@ -81,23 +104,11 @@ class EventLoop:
             except BaseException as error:
                 # A trace function that a coroutine has left here, or user code has broken what asyncio needs.
                 print(f"beep_host: the event loop was broken off by {guarded_repr(error)}", file=sys.__stderr__)
-                self._break_off(error)
-        self._break_off(RuntimeError("it was closed"))
-
-    def _break_off(self, error: BaseException) -> None:
-        """Ends all calls of the loop: any may have lost a step, and would wait for ever."""
-        for call, task in list(self._calls.items()):
-            del self._calls[call]
-            call.stop = None
-            if task is not None:
-                task.cancel()
-            failure = RuntimeError("The coroutine was broken off with the event loop, which user code has broken")
-            failure.__cause__ = error
-            call.fail(failure)
-        # What has broken it may do so at once again.
-        pause = allocate_lock()
-        pause.acquire()
-        pause.acquire(timeout=_PAUSE_S)
+                _break_off(calls, error)
+                # What has broken it may do so at once again.
+                pause = allocate_lock()
+                pause.acquire()
+                pause.acquire(timeout=_PAUSE_S)
 
     def _would_wait_for_itself(self, call: object) -> bool:
         blocked_by = self._blocked_by
@@ -108,27 +119,27 @@ class EventLoop:
             parent = parent.parent
         return parent is not None
 
-    def _begin(self, call: object, awaitable: object) -> None:
-        if call not in self._calls:
+    def _begin(self, loop: object, calls: dict, call: object, awaitable: object) -> None:
+        if call not in calls:
             _close(awaitable)
             return
         if call.cancel_requested:
-            del self._calls[call]
+            del calls[call]
             _close(awaitable)
             call.fail(CallCancelled("The call was cancelled before it ran"))
             return
         try:
-            task = self._loop.create_task(_awaited(awaitable))
+            task = loop.create_task(_awaited(awaitable))
         except BaseException as error:
-            del self._calls[call]
+            del calls[call]
             call.fail(error)
             return
-        self._calls[call] = task
-        call.stop = lambda: self._loop.call_soon_threadsafe(task.cancel)
-        task.add_done_callback(lambda done: self._ended(call, done))
+        calls[call] = task
+        call.stop = lambda: loop.call_soon_threadsafe(task.cancel)
+        task.add_done_callback(lambda done: self._ended(calls, call, done))
 
-    def _ended(self, call: object, task: object) -> None:
-        if self._calls.pop(call, None) is None:
+    def _ended(self, calls: dict, call: object, task: object) -> None:
+        if calls.pop(call, None) is None:
             return
         call.stop = None
         try:
@@ -143,6 +154,20 @@ class EventLoop:
                 call.finish(task.result())
         except BaseException as failure:
             call.fail(failure)
+
+
+def _break_off(calls: dict, error: BaseException) -> None:
+    """Ends all calls of a loop: any may have lost a step, and would wait for ever."""
+    for call in list(calls):
+        task = calls.pop(call, _GONE)
+        if task is _GONE:
+            continue
+        call.stop = None
+        if task is not None:
+            task.cancel()
+        failure = RuntimeError("The coroutine was broken off with the event loop, which user code has broken")
+        failure.__cause__ = error
+        call.fail(failure)
 
 
 class _Waiting:
