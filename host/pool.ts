@@ -19,6 +19,7 @@ import { type HostEnvironment, makeEnvironments, resolveEnvironment } from "./en
 import { HostServers } from "./host_servers.ts";
 import type { Generation } from "./generation.ts";
 import { LentBackend } from "./lent_backend.ts";
+import { PoolLending } from "./pool_lending.ts";
 import { mapItems, type PoolItems } from "./pool_map.ts";
 import { type GivenWork, PoolCounters, PoolNesting } from "./pool_nesting.ts";
 import {
@@ -81,6 +82,7 @@ export class PythonHostPool implements AsyncDisposable {
   readonly #servers: HostServers;
   readonly #workers: Set<PoolWorker>;
   readonly #nesting: PoolNesting;
+  readonly #lending: PoolLending;
   readonly #queue = new WorkerQueue<PoolWorker>();
   /** All work that was given and is not done. */
   readonly #active = new Set<Promise<unknown>>();
@@ -105,7 +107,8 @@ export class PythonHostPool implements AsyncDisposable {
     this.#options = options;
     this.#workers = workers;
     this.#nesting = nesting;
-    this.#counters = new PoolCounters(nesting);
+    this.#lending = new PoolLending(workers);
+    this.#counters = new PoolCounters(nesting, this.#lending);
     this.#logger = options.logger ?? SILENT_LOGGER;
     this.#servers = new HostServers({ environments: makeEnvironments(options.logger), logger: this.#logger });
   }
@@ -211,7 +214,8 @@ export class PythonHostPool implements AsyncDisposable {
     return await withDeadline(options, (options) => {
       // Given back is done: the pool waits for it as for any other work.
       const done = this.#accept(() =>
-        this.#withWorker(given, options?.signal, async (generation) => {
+        this.#withWorker(given, options?.signal, async (generation, worker) => {
+          this.#lending.lend(worker);
           lent.resolve(new LentBackend(generation.backend, () => (over.resolve(), done)));
           await over.promise;
         })
@@ -324,7 +328,14 @@ export class PythonHostPool implements AsyncDisposable {
     work: (generation: Generation, worker: PoolWorker) => Promise<T>,
   ): Promise<T> {
     for (;;) {
-      const worker = await this.#nesting.take(given, signal, (signal) => this.#queue.take(signal));
+      const worker = await this.#nesting.take(
+        given,
+        signal,
+        (signal) =>
+          given.isBounded
+            ? this.#queue.take(signal)
+            : this.#lending.wait(signal, (signal) => this.#queue.take(signal)),
+      );
       let generation: Generation;
       try {
         generation = await worker.begin(signal);
@@ -346,6 +357,7 @@ export class PythonHostPool implements AsyncDisposable {
   /** The caller need not wait until the worker is fit again. */
   #giveBack(worker: PoolWorker, generation: Generation): void {
     this.#nesting.release(worker);
+    this.#lending.giveBack(worker);
     worker.end(generation).then(
       () => this.#queue.give(worker),
       (error) => this.#lose(worker, error),
@@ -358,6 +370,7 @@ export class PythonHostPool implements AsyncDisposable {
     this.#queue.remove(worker);
     this.#nesting.release(worker);
     this.#nesting.changed();
+    this.#lending.changed();
     this.#logger.error(`A worker is lost, ${this.#workers.size} are left`, reason);
     if (this.#workers.size === 0) this.#queue.fail(reason);
     // Its server is gone; what may fail here is told, and changes nothing.

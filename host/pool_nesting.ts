@@ -146,18 +146,18 @@ export class PoolNesting {
 
 /** Counts as ever; what waits is looked at again when a call has ended. */
 export class PoolCounters extends CallCounters {
-  readonly #nesting: PoolNesting;
+  readonly #told: readonly { changed(): void }[];
 
   /** Makes the counters of the pool whose waits these are. */
-  constructor(nesting: PoolNesting) {
+  constructor(...told: readonly { changed(): void }[]) {
     super();
-    this.#nesting = nesting;
+    this.#told = told;
   }
 
   /** See {@linkcode CallCounters.end}. */
   override end(...ended: Parameters<CallCounters["end"]>): void {
     super.end(...ended);
-    this.#nesting.changed();
+    for (const waits of this.#told) waits.changed();
   }
 }
 
