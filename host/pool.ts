@@ -191,7 +191,8 @@ export class PythonHostPool implements AsyncDisposable {
 
   /**
    * Lends a worker for several calls that belong together; dispose the backend to give the worker back. The deadline is
-   * that of the wait for a worker. Who asks for one while he holds the others waits for himself: set a deadline there.
+   * that of the wait for a worker. Who waits without a deadline while all workers are lent, and nobody has called them for
+   * 30 seconds, is refused with code `deadlock`: he may be the one who has them.
    *
    * @example Calls that belong together
    * ```ts
