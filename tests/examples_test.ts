@@ -53,6 +53,6 @@ Deno.test("examples/demo.ts, which leaves nothing behind", async () => {
   for (const transport of ["http", "pipe", "rpc"]) {
     assertStringIncludes(output, `Hello from Python to ${transport}\n`);
   }
-  assertStringIncludes(output, "nothing is left");
+  assertStringIncludes(output, "Nothing is left behind");
   assertEquals(await Array.fromAsync(Deno.readDir(`${home.path}/run`)), []);
 });
