@@ -9,7 +9,8 @@ import struct
 import sys
 
 SIZE = 8_000_000
-data = bytes(SIZE)
+# Written once, as an array is: zeros that nobody has written are one page of memory, again and again.
+data = b"\1" * SIZE
 rows = [{"id": i, "name": f"name {i}", "value": i * 1.1, "ok": i % 2 == 0, "group": f"g{i % 7}"} for i in range(10_000)]
 listener = socket.socket(socket.AF_UNIX)
 listener.bind(sys.argv[1])
