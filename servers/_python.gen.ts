@@ -7,7 +7,7 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex. */
-export const PYTHON_SOURCES_HASH: string = "6b25f028ffb273bf6444539cd414ad243d23bab23346a6eb9a3c14892d6b8e14";
+export const PYTHON_SOURCES_HASH: string = "e747e9adf14207bae98e25b13503121a3cb77f8b218bf26cfa5c0a22b5c60ae6";
 
 /** The content of each file by its path, with `/`, from the directory that Python is started on. */
 export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
@@ -15112,8 +15112,13 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "",
     "def _static_attribute(owner: Any, name: str) -> Any:",
     "    from inspect import getattr_static",
-    "    from types import FunctionType, GetSetDescriptorType, MemberDescriptorType",
+    "    from types import FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType",
     "",
+    "    if _is(owner, ModuleType):",
+    "        # What a module holds is read as it is, also what would compute a value as an attribute of a class.",
+    "        own = ModuleType.__dict__[\"__dict__\"].__get__(owner)",
+    "        if name in own:",
+    "            return own[name]",
     "    try:",
     "        found = getattr_static(owner, name)",
     "    except Exception:",

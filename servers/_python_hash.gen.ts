@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "6b25f028ffb273bf6444539cd414ad243d23bab23346a6eb9a3c14892d6b8e14";
+export const PYTHON_SOURCES_HASH: string = "e747e9adf14207bae98e25b13503121a3cb77f8b218bf26cfa5c0a22b5c60ae6";

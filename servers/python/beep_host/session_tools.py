@@ -177,8 +177,13 @@ def _resolve(names: list) -> Any:
 
 def _static_attribute(owner: Any, name: str) -> Any:
     from inspect import getattr_static
-    from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
+    from types import FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
 
+    if _is(owner, ModuleType):
+        # What a module holds is read as it is, also what would compute a value as an attribute of a class.
+        own = ModuleType.__dict__["__dict__"].__get__(owner)
+        if name in own:
+            return own[name]
     try:
         found = getattr_static(owner, name)
     except Exception:

@@ -99,6 +99,22 @@ class SessionToolsTest(unittest.TestCase):
             with self.subTest(cursor=cursor), self.assertRaises(ArgumentError):
                 session_tools.complete("x", cursor)
 
+    def test_inspects_what_a_module_holds_though_it_has_a_get(self) -> None:
+        import types
+
+        class Dispatcher:
+            """What numpy's functions are: callables that would bind as attributes of a class."""
+
+            def __get__(self, owner: object, kind: type | None = None) -> object:
+                raise AssertionError("it was run")
+
+        holder = types.ModuleType("holder")
+        holder.linspace = dispatcher = Dispatcher()
+        dispatcher.__doc__ = "Evenly spaced."
+        self.namespace["holder"] = holder
+        found = session_tools.inspect("holder.linspace")
+        self.assertEqual(found["doc"], "Evenly spaced.")
+
     def test_inspects(self) -> None:
         found = session_tools.inspect("hostile.method")
         self.assertEqual((found["doc"], found["kind"]), ("Doubles.", "function"))
