@@ -8,6 +8,7 @@ import { join, resolve } from "@std/path";
 import { EnvironmentError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { type EnsureOptions, RuntimeManager, VenvManager } from "../infrastructure/mod.ts";
+import { checkList } from "../infrastructure/specify.ts";
 import { ensurePythonnet, PYTHONNET } from "./dotnet.ts";
 import type { PythonHostOptions } from "./options.ts";
 import { GRPC_PACKAGES } from "./transports.ts";
@@ -30,6 +31,7 @@ export function makeEnvironments(logger?: Logger): VenvManager {
 /** Finds or makes the environment that the options ask for. */
 export async function resolveEnvironment(options: PythonHostOptions): Promise<HostEnvironment> {
   const { environment, python, download, rpc, signal, onProgress, logger } = options;
+  if (options.packages !== undefined) checkList("packages", options.packages);
   if (typeof environment === "object") return await existingVenv(environment.path, options);
   const packages = rpc?.grpc === true ? [...options.packages ?? [], ...GRPC_PACKAGES] : options.packages;
   const managers = makeEnvironments(logger);

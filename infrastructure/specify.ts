@@ -63,8 +63,18 @@ function anchored(line: string): string {
   return /^\s*(\.|-f|--find-links)/.test(line) ? relativeTo(Deno.cwd(), line.trim()) : line;
 }
 
+/** Throws unless it is a list: a string by itself would be read letter by letter. */
+export function checkList(option: string, value: unknown): void {
+  if (Array.isArray(value)) return;
+  throw new EnvironmentError(
+    `Cannot use option "${option}": it must be a list of strings, not ${JSON.stringify(value)}`,
+    { reason: "input", hint: `Write it as ${option}: [${JSON.stringify(value)}].` },
+  );
+}
+
 /** What a caller gave as packages, so that it means the same in every directory. */
 export function givenPackages(packages: readonly string[]): string[] {
+  checkList("packages", packages);
   return packages.map((line) => anchored(named(line, "packages")));
 }
 

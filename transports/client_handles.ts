@@ -190,16 +190,18 @@ export class ClientHandles implements HandleOwner {
 }
 
 function notAHandle(value: unknown): PythonHostError {
-  const what = value === null || value === undefined
+  const name = Object(value).constructor?.name;
+  // Whatever is asked of a proxy's path is a longer path; its text says what it is.
+  const what = value === null || value === undefined || typeof name === "function"
     ? String(value)
-    : Object(value).constructor?.name ?? "object";
+    : name ?? "object";
   return new PythonHostError(
     "argument",
     `Cannot use this as a handle: it is a value of JavaScript (${what})`,
     {
       hint:
         'What has an image in JavaScript is copied. To keep it in Python, evaluate with result: "handle", or use ' +
-        "hold() on a path of a proxy.",
+        "hold() on a path of a proxy. handleOf() gives the handle of a proxy.",
     },
   );
 }

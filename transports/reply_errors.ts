@@ -20,7 +20,7 @@ type Convert = (payload: ErrorPayload, action: string) => PythonHostError;
 
 /** What each code of docs/PROTOCOL.md §2 and §3 becomes. */
 const CONVERSIONS: Readonly<Record<string, Convert>> = {
-  python: (payload) => new PythonError(exceptionInfo(payload), hintOf(payload)),
+  python: (payload) => pythonError(exceptionInfo(payload), hintOf(payload)),
   conversion: (payload) => conversionError(payload),
   "stale-handle": (payload) => new StaleHandleError(payload.message, hintOf(payload)),
   // Asked for, a cancel is answered by the caller's own reason before it gets here; so the server did it unasked.
@@ -63,6 +63,14 @@ function isErrorPayload(value: unknown): value is ErrorPayload {
 function hintOf(payload: ErrorPayload): { hint?: string } {
   return typeof payload.hint === "string" ? { hint: payload.hint } : {};
 }
+
+function pythonError(exception: PythonExceptionInfo, options: { hint?: string }): PythonError {
+  const missing = exception.type === "ModuleNotFoundError" && exception.module === "builtins";
+  return new PythonError(exception, missing ? { hint: MODULE_HINT, ...options } : options);
+}
+
+const MODULE_HINT = "What is to be installed for a server is named when it is started, as `packages` of " +
+  "PythonHost.start(); folders of modules of your own as its `modulePaths`.";
 
 function conversionError(payload: ErrorPayload): ValueConversionError {
   const path = typeof payload.path === "string" ? payload.path : "$";

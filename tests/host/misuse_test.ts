@@ -10,12 +10,15 @@ import {
   ConnectError,
   createHostApi,
   openSession,
+  proxy,
+  PythonError,
   PythonHost,
   PythonHostError,
   PythonHostHttp,
   type PythonHostOptions,
   PythonHostPipe,
   PythonHostRpc,
+  type PythonObjectHandle,
   ServerExitedError,
 } from "../../mod.ts";
 
@@ -67,6 +70,34 @@ Deno.test("a value where a handle is wanted is refused with the way to keep it i
     assertEquals(failure.code, "argument");
     assert(failure.hint!.includes('result: "handle"'));
   }
+});
+
+Deno.test("a proxy or a path where a handle is wanted is named as what it is", async () => {
+  await using host = await PythonHost.start();
+  const text = proxy(await host.evaluate("object()") as PythonObjectHandle);
+  for (const [given, words] of [[text, "[PythonProxy"], [text.name, "[PythonPath object.name]"]] as const) {
+    const handle = given as unknown as PythonObjectHandle;
+    const failure = await assertRejects(() => host.callMethod(handle, "x"), PythonHostError, words);
+    assert(failure.hint!.includes("handleOf()"));
+  }
+});
+
+Deno.test("who misses a module is told how a server gets it", async () => {
+  await using host = await PythonHost.start();
+  const failure = await assertRejects(() => host.evaluate("import no_such_module"), PythonError);
+  assert(failure.hint!.includes("`packages`") && failure.hint!.includes("`modulePaths`"));
+  const own = "class ModuleNotFoundError(Exception): pass\nraise ModuleNotFoundError('of mine')";
+  assertEquals((await assertRejects(() => host.evaluate(own), PythonError)).hint, undefined);
+});
+
+Deno.test("packages that are no list are refused before anything is made", async () => {
+  const packages = "numpy" as unknown as string[];
+  const failure = await assertRejects(
+    () => PythonHost.start({ packages }),
+    PythonHostError,
+    'Cannot use option "packages": it must be a list of strings, not "numpy"',
+  );
+  assertEquals(failure.hint, 'Write it as packages: ["numpy"].');
 });
 
 Deno.test("who lost a server is told how to have another take its place", async () => {
