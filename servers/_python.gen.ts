@@ -7,7 +7,7 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex. */
-export const PYTHON_SOURCES_HASH: string = "e747e9adf14207bae98e25b13503121a3cb77f8b218bf26cfa5c0a22b5c60ae6";
+export const PYTHON_SOURCES_HASH: string = "365d9ec6a6a13ebabe22e58f8f6a30d998e5b1a03aa2133a2fb53158060ab174";
 
 /** The content of each file by its path, with `/`, from the directory that Python is started on. */
 export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
@@ -2330,7 +2330,7 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "# A response that is sent in one piece without a second look.",
     "_SMALL_BYTES = 16 * 1024",
     "# Refused before there is an answer, yet in the form that a streaming client reads.",
-    "_STATUSES_IN_STREAM = frozenset((400, 408, 413))",
+    "_STATUSES_IN_STREAM = frozenset((400, 408, 413, 501))",
     "",
     "",
     "class ConnectPolicy(HttpPolicy):",

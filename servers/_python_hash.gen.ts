@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "e747e9adf14207bae98e25b13503121a3cb77f8b218bf26cfa5c0a22b5c60ae6";
+export const PYTHON_SOURCES_HASH: string = "365d9ec6a6a13ebabe22e58f8f6a30d998e5b1a03aa2133a2fb53158060ab174";

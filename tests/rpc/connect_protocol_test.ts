@@ -254,7 +254,7 @@ const STREAMS: readonly StreamCase[] = [
     name: "an encoding that is not known",
     body: envelope(RUN),
     headers: { "connect-content-encoding": "br" },
-    status: 501,
+    code: "unimplemented",
   },
   { name: "an envelope that is cut short", body: envelope(RUN).slice(0, -1), code: "invalid_argument" },
   { name: "malformed JSON", body: envelope("{"), code: "invalid_argument" },

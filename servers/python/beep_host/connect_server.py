@@ -39,7 +39,7 @@ _MAX_TIMEOUT_DIGITS = 10
 # A response that is sent in one piece without a second look.
 _SMALL_BYTES = 16 * 1024
 # Refused before there is an answer, yet in the form that a streaming client reads.
-_STATUSES_IN_STREAM = frozenset((400, 408, 413))
+_STATUSES_IN_STREAM = frozenset((400, 408, 413, 501))
 
 
 class ConnectPolicy(HttpPolicy):
