@@ -7,10 +7,12 @@
  */
 
 import type { Command } from "npm:commander@^15.1.0";
+import { entryFileName, pipeEntryKey, portOf } from "../core/endpoint.ts";
 import { PythonHostError, ServerExitedError } from "../core/errors.ts";
 import { makeEnvironments, resolveEnvironment } from "../host/environment.ts";
 import { HostServers } from "../host/host_servers.ts";
 import { createProgressPrinter } from "../infrastructure/progress.ts";
+import { hostRunDirectory, joinPath } from "../servers/directories.ts";
 import { type PythonServer, type RpcServerOptions, startServer } from "../servers/mod.ts";
 import { addListenFlags, type ListenFlags, listenOptions } from "./listen_flags.ts";
 import { addressFor, type CliTransport, parsePort, TRANSPORTS } from "./verb.ts";
@@ -82,12 +84,19 @@ async function start(transport: CliTransport, flags: StartFlags): Promise<number
   if (server.info.connectAddress !== undefined) {
     console.error(`It speaks gRPC; Connect is at ${server.info.connectAddress}.`);
   }
-  if (!flags.auth) console.error("There is no token: whoever reaches it runs code as you.");
+  if (flags.auth) console.error(`Its token is in ${entryPath(transport, server)}, readable by you alone.`);
+  else console.error("There is no token: whoever reaches it runs code as you.");
   server.ref();
   const facts = await Promise.race([server.exited, signals.received]);
   // Ended by a signal to this program, or in order by `stop`.
   if (facts === "signal" || facts.code === 0) return 0;
   throw new ServerExitedError("go on serving", facts);
+}
+
+/** Where a client in another language finds the token; those of this library look there by themselves. */
+function entryPath(transport: CliTransport, { endpoint }: PythonServer): string {
+  const key = transport === "pipe" ? pipeEntryKey(endpoint) : portOf(new URL(endpoint));
+  return joinPath(hostRunDirectory(), entryFileName(transport, key));
 }
 
 /** What the flags say about RPC; they fit no other transport. */

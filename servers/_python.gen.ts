@@ -7,7 +7,7 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex. */
-export const PYTHON_SOURCES_HASH: string = "365d9ec6a6a13ebabe22e58f8f6a30d998e5b1a03aa2133a2fb53158060ab174";
+export const PYTHON_SOURCES_HASH: string = "3a604174e34afa68a0e527e7f195cb938d62e778ddc50ab1ab52cecd7ec96168";
 
 /** The content of each file by its path, with `/`, from the directory that Python is started on. */
 export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
@@ -16456,10 +16456,11 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "    # A client that renegotiates makes the server do the costly part again and again.",
     "    context.options |= getattr(ssl, \"OP_NO_RENEGOTIATION\", 0) | ssl.OP_NO_COMPRESSION",
     "    # Without this, OpenSSL would ask on the terminal for the passphrase of an encrypted key.",
-    "    _load(\"certFile and keyFile\", context.load_cert_chain, given[\"certFile\"], given[\"keyFile\"], _no_passphrase)",
+    "    cert, key = given[\"certFile\"], given[\"keyFile\"]",
+    "    _load(f'certFile \"{cert}\" and keyFile \"{key}\"', context.load_cert_chain, cert, key, _no_passphrase)",
     "    client_ca = given.get(\"clientCaFile\")",
     "    if client_ca is not None:",
-    "        _load(\"clientCaFile\", context.load_verify_locations, client_ca)",
+    "        _load(f'clientCaFile \"{client_ca}\"', context.load_verify_locations, client_ca)",
     "        context.verify_mode = ssl.CERT_REQUIRED",
     "    return context",
     "",

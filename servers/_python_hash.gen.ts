@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "365d9ec6a6a13ebabe22e58f8f6a30d998e5b1a03aa2133a2fb53158060ab174";
+export const PYTHON_SOURCES_HASH: string = "3a604174e34afa68a0e527e7f195cb938d62e778ddc50ab1ab52cecd7ec96168";

@@ -19,6 +19,13 @@ export interface ClientTls {
 
 /** Checks what can be checked before a connection. */
 export function checkClientTls(tls: ClientTls | undefined): void {
+  // Deno takes text without a certificate for no certificate at all, and blames the server for it.
+  const other = tls?.caCerts?.findIndex((pem) => !pem.includes("-----BEGIN CERTIFICATE-----")) ?? -1;
+  if (other !== -1) {
+    throw new ConnectError(`Cannot use TLS option "caCerts": item ${other} holds no certificate in PEM`, {
+      hint: "Give the text of the file, not its path.",
+    });
+  }
   if ((tls?.cert === undefined) === (tls?.key === undefined)) return;
   throw new ConnectError(`Cannot use TLS option "${tls?.cert === undefined ? "key" : "cert"}" alone`, {
     hint: "A certificate and its private key are given together.",

@@ -59,8 +59,27 @@ Deno.test("start --no-auth lets clients in that have no token", async () => {
   });
   assertEquals([response.status, (await response.json()).value], [200, 42]);
   process.kill("SIGTERM");
-  assertStringIncludes((await end()).stderr, "There is no token");
+  const { stderr } = await end();
+  assertStringIncludes(stderr, "There is no token");
+  assert(!stderr.includes("Its token"));
   assert(home.path.length > 0);
+});
+
+Deno.test("start says where a client in another language finds the token, and not what it is", async (t) => {
+  await using home = await homeWithEnvironment();
+  for (const transport of ["http", "pipe", "rpc"] as const) {
+    await t.step(transport, async () => {
+      const address = transport === "pipe" ? ["--name", `${home.path}/run/kettle.sock`] : ["--port", "0"];
+      const { end, process } = await serve(transport, ...address);
+      const run = await Array.fromAsync(Deno.readDir(`${home.path}/run`));
+      const name = run.find(({ name }) => name.endsWith(".json"))?.name;
+      const { token } = JSON.parse(await Deno.readTextFile(`${home.path}/run/${name}`));
+      process.kill("SIGTERM");
+      const { stdout, stderr } = await end();
+      assertStringIncludes(stderr, `Its token is in ${home.path}/run/${name}, readable by you alone.`);
+      assert(!`${stdout}${stderr}`.includes(token));
+    });
+  }
 });
 
 Deno.test("start says how its server ended when it ends by itself", async () => {

@@ -32,10 +32,11 @@ def make_context(given: dict) -> ssl.SSLContext:
     # A client that renegotiates makes the server do the costly part again and again.
     context.options |= getattr(ssl, "OP_NO_RENEGOTIATION", 0) | ssl.OP_NO_COMPRESSION
     # Without this, OpenSSL would ask on the terminal for the passphrase of an encrypted key.
-    _load("certFile and keyFile", context.load_cert_chain, given["certFile"], given["keyFile"], _no_passphrase)
+    cert, key = given["certFile"], given["keyFile"]
+    _load(f'certFile "{cert}" and keyFile "{key}"', context.load_cert_chain, cert, key, _no_passphrase)
     client_ca = given.get("clientCaFile")
     if client_ca is not None:
-        _load("clientCaFile", context.load_verify_locations, client_ca)
+        _load(f'clientCaFile "{client_ca}"', context.load_verify_locations, client_ca)
         context.verify_mode = ssl.CERT_REQUIRED
     return context
 
