@@ -172,9 +172,17 @@ export class EnvironmentBuilder {
         continue;
       }
       const made = await this.#store.open(name, directory);
-      if ("problem" in made) throw new EnvironmentError(`Cannot use environment "${name}": ${made.problem}`);
-      onProgress?.({ stage: "done", subject: name });
-      return made.environment;
+      if ("environment" in made) {
+        onProgress?.({ stage: "done", subject: name });
+        return made.environment;
+      }
+      // Where locks do not work, another process may have published the same just after, and a third one have removed
+      // this, which nothing led to any more.
+      const other = await this.#store.hit(name, specHash);
+      if (other !== undefined) return other;
+      if (attempt === SWEPT_ATTEMPTS) {
+        throw new EnvironmentError(`Cannot use environment "${name}": ${made.problem}`);
+      }
     }
   }
 
