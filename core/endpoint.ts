@@ -120,12 +120,12 @@ export function checkPipeEndpoint(endpoint: string): string {
   );
 }
 
-/** Checks an `http:` or `https:` URL and gives it without a trailing slash. */
+/** Checks the `http:` or `https:` URL of a server, which has no parts but scheme, host and port. */
 export function checkUrlEndpoint(endpoint: string): URL {
   const url = URL.canParse(endpoint) ? new URL(endpoint) : null;
   if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) {
     // What cannot be read as a URL may hold credentials all the same.
-    const shown = endpoint.includes("@") ? "" : ` "${endpoint}"`;
+    const shown = /[@?#]/.test(endpoint) ? "" : ` "${endpoint}"`;
     // "localhost:5678" reads as a URL of the scheme "localhost".
     const bare = /^(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:\d{1,5})?(\/\S*)?$/i.test(endpoint);
     throw new ConnectError(
@@ -137,6 +137,15 @@ export function checkUrlEndpoint(endpoint: string): URL {
     throw new ConnectError(`Cannot use endpoint for host "${url.host}": it contains credentials`, {
       hint: "Pass the token by the option `token`.",
     });
+  }
+  // Not shown either: some put a token there.
+  if (url.pathname !== "/" || url.search !== "" || url.hash !== "") {
+    throw new ConnectError(
+      `Cannot use endpoint for host "${url.host}": it has a path, a query or a fragment`,
+      {
+        hint: `Pass "${url.origin}".`,
+      },
+    );
   }
   return url;
 }

@@ -6,7 +6,6 @@
  */
 
 import { checkUrlEndpoint, DEFAULT_HTTP_URL } from "../core/endpoint.ts";
-import { ConnectError } from "../core/errors.ts";
 import { DEFAULT_MAX_FRAME_BYTES } from "../core/frames.ts";
 import { PythonHostClient } from "./client.ts";
 import type { ClientOptions } from "./client_options.ts";
@@ -53,11 +52,6 @@ export class PythonHostHttp extends PythonHostClient {
   constructor(url: string = DEFAULT_HTTP_URL, options: PythonHostHttpOptions = {}) {
     super(options);
     this.#url = checkUrlEndpoint(url);
-    if (this.#url.pathname !== "/" || this.#url.search !== "") {
-      throw new ConnectError(`Cannot use endpoint "${url}": it has a path or a query`, {
-        hint: `Pass "${this.#url.origin}".`,
-      });
-    }
     checkClientTls(options.tls);
     this.#tls = options.tls ?? {};
     this.#token = options.token;

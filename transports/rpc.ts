@@ -5,7 +5,7 @@
  */
 
 import { checkUrlEndpoint, DEFAULT_RPC_URL } from "../core/endpoint.ts";
-import { ConnectError, PythonHostError } from "../core/errors.ts";
+import { PythonHostError } from "../core/errors.ts";
 import { DEFAULT_MAX_FRAME_BYTES } from "../core/frames.ts";
 import { PythonHostClient } from "./client.ts";
 import type { ClientOptions } from "./client_options.ts";
@@ -56,11 +56,6 @@ export class PythonHostRpc extends PythonHostClient {
   constructor(url: string = DEFAULT_RPC_URL, options: PythonHostRpcOptions = {}) {
     super(options);
     this.#url = checkUrlEndpoint(url);
-    if (this.#url.pathname !== "/" || this.#url.search !== "") {
-      throw new ConnectError(`Cannot use endpoint "${url}": it has a path or a query`, {
-        hint: `Pass "${this.#url.origin}".`,
-      });
-    }
     const { protocol } = options;
     if (protocol !== undefined && protocol !== "connect" && protocol !== "grpc") {
       throw new PythonHostError("argument", `Cannot use protocol "${protocol}": known are connect, grpc`);

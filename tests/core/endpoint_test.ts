@@ -111,8 +111,18 @@ Deno.test("checkUrlEndpoint() takes http and https, and no credentials", () => {
   for (const endpoint of ["", "localhost:5678", "ftp://x", "unix:/s"]) {
     assertThrows(() => checkUrlEndpoint(endpoint), ConnectError);
   }
-  const error = assertThrows(() => checkUrlEndpoint("http://user:secret@h"), ConnectError);
-  assertEquals(error.message.includes("secret"), false);
+  const secrets = [
+    "http://user:secret@h",
+    "http://h/?t=secret",
+    "http://h/secret",
+    "http://h#secret",
+    "h?t=secret",
+    "ftp://h#secret",
+  ];
+  for (const endpoint of secrets) {
+    const error = assertThrows(() => checkUrlEndpoint(endpoint), ConnectError);
+    assertEquals(Deno.inspect(error).includes("secret"), false, endpoint);
+  }
 });
 
 Deno.test("entryFileName() names the file of a server", () => {
