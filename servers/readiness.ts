@@ -6,12 +6,15 @@
 
 import { AddressInUseError, ServerStartError } from "../core/errors.ts";
 import type { ServerOptions, ServerReady } from "./options.ts";
-import type { ServerProcess } from "./server_process.ts";
+import { type ServerProcess, settlesWithin } from "./server_process.ts";
 
 /** How long a server is waited for by default: an import of large packages from a cold disk takes its time. */
 const DEFAULT_START_TIMEOUT_MS = 30_000;
 /** How long a server that was too slow may take to write down where it hangs. */
 const ABORT_GRACE_MS = 1_000;
+
+/** How long a process whose stdout has ended may take to end itself. */
+const END_GRACE_MS = 500;
 
 /** Waits for the ready line, the end of the process, the deadline or the abort, whichever is first. */
 export async function becomeReady(
@@ -34,9 +37,12 @@ export async function becomeReady(
     );
   }
   if (line === null) {
-    await child.kill(); // its stdout is closed: most often the process is gone, else it must go
+    // Most often the process is gone too, or goes now; else it must go, and not by itself.
+    const hasEnded = await settlesWithin(child.exited, END_GRACE_MS);
+    await child.kill();
     const { code, signal, stderrTail } = await child.exited;
-    const how = signal === null ? `Python exited with code ${code}` : `Python was ended by ${signal}`;
+    const end = signal === null ? `Python exited with code ${code}` : `Python was ended by ${signal}`;
+    const how = hasEnded ? end : "Python closed its stdout";
     throw new ServerStartError(
       `Cannot start a Python server ${where}: ${how} before it was ready`,
       stderrTail,

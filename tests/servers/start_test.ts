@@ -147,7 +147,7 @@ Deno.test("startServer() ends a process whose stdout ends without a ready line",
   await using bench = await makeWorkbench();
   const started = bench.start({ env: { STAND_IN: "close_stdout" } });
   const error = await assertRejects(() => started, ServerStartError);
-  assertStringIncludes(error.message, "before it was ready");
+  assertStringIncludes(error.message, "Python closed its stdout before it was ready");
 });
 
 Deno.test("startServer() refuses a ready line that lacks what it needs", async () => {
