@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "3a604174e34afa68a0e527e7f195cb938d62e778ddc50ab1ab52cecd7ec96168";
+export const PYTHON_SOURCES_HASH: string = "38935ceafc00770cf5c6d43769509713e5ca2534a415dbfcbbfd4e821e2ce093";

@@ -56,9 +56,11 @@ class Reader:
 
     def ring(self) -> None:
         """Said from any thread that has put something into the queue."""
-        if self._is_listening:
+        bell = self._bell
+        # Before there is a bell, the listener has not looked into the queue yet.
+        if self._is_listening and bell is not None:
             try:
-                self._bell.send(b"\0")
+                bell.send(b"\0")
             except OSError:
                 pass  # it rings already, or the session has ended
 
@@ -100,7 +102,7 @@ class Reader:
             if found:
                 self._ear.recv(64)
             return False
-        except OSError:
+        except (OSError, ValueError):  # a socket that is closed has the descriptor -1, which poll() calls a wrong value
             return False  # the connection's own thread finds the same, and knows what to do
         finally:
             self._is_listening = False
@@ -109,9 +111,11 @@ class Reader:
         from select import POLLIN, poll
 
         if self._bell is None:
-            self._bell, self._ear = _socket.socketpair()
-            self._bell.setblocking(False)
+            bell, self._ear = _socket.socketpair()
+            bell.setblocking(False)
             self._ear.setblocking(False)
+            self._bell = bell
+        self._polled = None
         self._poll = poll()
         self._poll.register(self._ear.fileno(), POLLIN)
         self._poll.register(lent.fileno(), POLLIN)

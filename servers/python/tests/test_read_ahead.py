@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import queue
+import socket
 import threading
 import time
 import unittest
 from random import Random
+from types import SimpleNamespace
+from unittest.mock import patch
 
+from beep_host import read_ahead
 from beep_host.connect_server import ConnectServer
 from tests.http_support import Connection, HttpTestCase, run_together
 
@@ -206,3 +211,49 @@ class Closing(HttpTestCase):
 
 if __name__ == "__main__":
     unittest.main()
+
+
+class ReaderRaces(unittest.TestCase):
+    """A session's reader by itself, at moments that its connections and callers seldom meet."""
+
+    def setUp(self) -> None:
+        self.queue = queue.SimpleQueue()
+        self.reader = read_ahead.Reader(self.queue, SimpleNamespace(ident=-1, running=None))
+        self.addCleanup(self.reader.close)
+
+    def reading(self, sock: socket.socket, given_back: list) -> object:
+        return SimpleNamespace(
+            has_unread=False,
+            fileno=sock.fileno,
+            give_back=lambda: given_back.append(sock),
+            read_next=lambda: self.fail("it read a connection that is closed"),
+        )
+
+    def test_a_connection_that_was_closed_while_it_was_lent(self) -> None:
+        closed = socket.socket()
+        closed.close()
+        given_back: list = []
+        self.assertTrue(self.reader.take(self.reading(closed, given_back)))
+        self.queue.put("call")
+        self.assertEqual(self.reader.next(), "call")  # with something in the queue, and ...
+        self.assertTrue(self.reader.take(self.reading(closed, given_back)))
+        threading.Timer(0.05, self.queue.put, ["later"]).start()
+        self.assertEqual(self.reader.next(), "later")  # ... without
+        self.assertEqual(given_back, [closed, closed])
+
+    def test_a_caller_rings_before_there_is_a_bell(self) -> None:
+        ours, theirs = socket.socketpair()
+        self.addCleanup(ours.close)
+        self.addCleanup(theirs.close)
+        given_back: list = []
+        lent = self.reading(ours, given_back)
+
+        def make_pair() -> tuple:
+            self.queue.put("call")
+            self.reader.ring()
+            return socket.socketpair()
+
+        with patch.object(read_ahead, "_socket", SimpleNamespace(socketpair=make_pair)):
+            self.assertTrue(self.reader.take(lent))
+            self.assertEqual(self.reader.next(), "call")
+        self.assertEqual(given_back, [ours])
