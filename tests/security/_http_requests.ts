@@ -392,6 +392,10 @@ function browsers(place: Place): HostileRequest[] {
       "",
     ].map((type) => post(`content type "${type}"`, [`Content-Type: ${type}`], [415])),
     post("no content type", [], [415]),
+    ...["gzip", "br", "identity, gzip", "GZIP"].map((coding) =>
+      // 501 is what the protocol of Connect wants.
+      post(`content encoding "${coding}"`, [JSON_TYPE, `Content-Encoding: ${coding}`], [415, 501])
+    ),
     ...[place.path, "/health", "*", "/beep/v1/call"].map((path) => ({
       name: `S3 OPTIONS ${path}`,
       bytes: request(place, [`Origin: https://evil.example`, ...preflight], {

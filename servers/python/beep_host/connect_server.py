@@ -23,7 +23,7 @@ from beep_host.errors import HostError
 from beep_host.http_connection import HttpConnection
 from beep_host.http_head import HttpError, RequestHead
 from beep_host.http_parser import RequestParser
-from beep_host.http_policy import HttpPolicy, JSON_TYPE, media_type, method_not_allowed, quote
+from beep_host.http_policy import HttpPolicy, JSON_TYPE, media_type, method_not_allowed, quote, refuse_encoding
 from beep_host.http_server import HttpServer
 from beep_host.peer_watch import PeerGone
 from beep_host.protocol import SESSION_HEADER
@@ -64,7 +64,9 @@ class ConnectPolicy(HttpPolicy):
                 f"Cannot read content type {quote(content_type)}: this procedure takes {known}",
                 (("Accept-Post", ", ".join([one.decode() for one in wanted])),),
             )
-        if not is_dialect:
+        if is_dialect:
+            refuse_encoding(head)
+        else:
             _check_fields(head, METHODS[method][2])
 
 

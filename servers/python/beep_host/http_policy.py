@@ -101,6 +101,7 @@ class HttpPolicy:
                 "protocol",
                 f"Cannot read content type {quote(content_type)}: this path takes {quote(wanted)}",
             )
+        refuse_encoding(head)
 
     def _check_token(self, authorization: bytes | None) -> None:
         if self._token is None:
@@ -121,6 +122,18 @@ class HttpPolicy:
 def media_type(head: RequestHead) -> bytes:
     """The content type of a request, without parameters."""
     return head.headers.get(b"content-type", b"").partition(b";")[0].strip(b" \t").lower()
+
+
+def refuse_encoding(head: RequestHead) -> None:
+    """Bodies are read as they are: one that is compressed would be malformed JSON, which explains nothing."""
+    encoding = head.headers.get(b"content-encoding", b"identity")
+    if encoding != b"identity":
+        raise HttpError(
+            415,
+            "protocol",
+            f"Cannot read content encoding {quote(encoding)}: send the body as it is",
+            (("Accept-Encoding", "identity"),),
+        )
 
 
 def method_not_allowed(method: bytes, allowed: str) -> HttpError:
