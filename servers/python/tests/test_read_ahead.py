@@ -209,10 +209,6 @@ class Closing(HttpTestCase):
         self.wait_until(lambda: not self.http._connections, "the thread has left")
 
 
-if __name__ == "__main__":
-    unittest.main()
-
-
 class ReaderRaces(unittest.TestCase):
     """A session's reader by itself, at moments that its connections and callers seldom meet."""
 
@@ -257,3 +253,7 @@ class ReaderRaces(unittest.TestCase):
             self.assertTrue(self.reader.take(lent))
             self.assertEqual(self.reader.next(), "call")
         self.assertEqual(given_back, [ours])
+
+
+if __name__ == "__main__":
+    unittest.main()
