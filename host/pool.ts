@@ -20,7 +20,7 @@ import { HostServers } from "./host_servers.ts";
 import type { Generation } from "./generation.ts";
 import { LentBackend } from "./lent_backend.ts";
 import { PoolLending } from "./pool_lending.ts";
-import { mapItems, type PoolItems } from "./pool_map.ts";
+import { checkMap, mapItems, type PoolItems } from "./pool_map.ts";
 import { type GivenWork, PoolCounters, PoolNesting } from "./pool_nesting.ts";
 import {
   checkCount,
@@ -39,7 +39,7 @@ import { checkTimeoutMs } from "../transports/pending_call.ts";
 import { WorkerQueue } from "./pool_queue.ts";
 import { PoolWorker, type WorkerEvents } from "./pool_worker.ts";
 import { resolveTransport } from "./transports.ts";
-import { withDeadline } from "./when_ready.ts";
+import { settledWithin, withDeadline } from "./when_ready.ts";
 
 const DEFAULT_DRAIN_MS = 30_000;
 /** What a call on a worker that has died may reject with. */
@@ -88,6 +88,8 @@ export class PythonHostPool implements AsyncDisposable {
   readonly #active = new Set<Promise<unknown>>();
   #crashes = 0;
   #recycled = 0;
+  /** Aborts when no more work is taken: an input that a map reads may never come to the next item. */
+  readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
 
   static {
@@ -174,6 +176,7 @@ export class PythonHostPool implements AsyncDisposable {
     options: PoolMapOptions = {},
   ): AsyncGenerator<Result, void, void> {
     const { ordered = true, maxInFlight = 2 * this.size, signal, timeoutMs, crashRetries } = options;
+    checkMap(items, work);
     checkCount("maxInFlight", maxInFlight, 1);
     const one = (item: Item, signal: AbortSignal): Promise<Result> =>
       this.#accept(() => {
@@ -186,7 +189,7 @@ export class PythonHostPool implements AsyncDisposable {
           return this.#do({ given, task, crashRetries, signal: call?.signal });
         });
       });
-    return mapItems(items, one, { ordered, maxInFlight, signal });
+    return mapItems(items, one, { ordered, maxInFlight, signal, inputEnd: this.#closing.signal });
   }
 
   /**
@@ -252,6 +255,7 @@ export class PythonHostPool implements AsyncDisposable {
 
   async #close(drainMs: number): Promise<void> {
     await using _servers = this.#servers;
+    this.#closing.abort(closedError());
     await settledWithin([...this.#active], drainMs);
     this.#queue.fail(closedError());
     await Promise.all(Array.from(this.#workers, (worker) => worker.close()));
@@ -381,17 +385,4 @@ export class PythonHostPool implements AsyncDisposable {
 
 function closedError(): ConnectionClosedError {
   return new ConnectionClosedError("Cannot use pool: it was closed");
-}
-
-/** Waits until all have settled, but not longer. */
-async function settledWithin(work: readonly Promise<unknown>[], ms: number): Promise<void> {
-  const settled = Promise.allSettled(work);
-  if (ms === Infinity) return void await settled;
-  const late = Promise.withResolvers<void>();
-  const timer = setTimeout(late.resolve, Math.min(ms, 2 ** 31 - 1));
-  try {
-    await Promise.race([settled, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

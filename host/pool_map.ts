@@ -9,6 +9,8 @@
  * @module
  */
 
+import { PythonHostError } from "../core/errors.ts";
+
 /** A row of items, or of promises of them. */
 export type PoolItems<Item> = Iterable<Item | PromiseLike<Item>> | AsyncIterable<Item>;
 
@@ -20,6 +22,8 @@ export interface MapItemsOptions {
   readonly maxInFlight: number;
   /** Stops everything. */
   readonly signal: AbortSignal | undefined;
+  /** Lets no more of the input be read: what is under way comes still, then the signal's reason is thrown. */
+  readonly inputEnd: AbortSignal;
 }
 
 /** How work on an item ended. */
@@ -37,6 +41,7 @@ export async function* mapItems<Item, Result>(
   const run = new MapRun(items, work, options);
   const onAbort = (): void => run.wake();
   run.signal.addEventListener("abort", onAbort);
+  options.inputEnd.addEventListener("abort", onAbort);
   try {
     run.read();
     for (;;) {
@@ -53,6 +58,7 @@ export async function* mapItems<Item, Result>(
     }
   } finally {
     run.signal.removeEventListener("abort", onAbort);
+    options.inputEnd.removeEventListener("abort", onAbort);
     await run.stop();
   }
 }
@@ -91,13 +97,13 @@ class MapRun<Item, Result> {
   /** Reads the next item if there is room for it; then the next. */
   read(): void {
     const isFull = this.#begun - this.#taken >= this.#options.maxInFlight;
-    if (this.#isReading || this.#isAtEnd || isFull || this.signal.aborted) return;
+    if (this.#isReading || this.#isAtEnd || isFull || this.#mayNotBegin) return;
     this.#isReading = true;
     this.#source.next().then(
       (next) => {
         this.#isReading = false;
         if (next.done === true) this.#isAtEnd = true;
-        else if (!this.signal.aborted) this.#begin(next.value);
+        else if (!this.#mayNotBegin) this.#begin(next.value);
         this.read();
         this.wake();
       },
@@ -121,7 +127,11 @@ class MapRun<Item, Result> {
 
   /** Whether all results were taken; throws what the input threw. */
   isOver(): boolean {
-    if (!this.#isAtEnd || this.#taken < this.#begun) return false;
+    if (this.#taken < this.#begun) return false;
+    if (!this.#isAtEnd) {
+      this.#options.inputEnd.throwIfAborted();
+      return false;
+    }
     if (this.#inputError !== undefined) throw this.#inputError.error;
     return true;
   }
@@ -148,6 +158,10 @@ class MapRun<Item, Result> {
     else await returned;
   }
 
+  get #mayNotBegin(): boolean {
+    return this.signal.aborted || this.#options.inputEnd.aborted;
+  }
+
   #begin(item: Item): void {
     const index = this.#begun++;
     const running = this.#workOn(item, index).finally(() => this.#running.delete(running));
@@ -170,9 +184,19 @@ class MapRun<Item, Result> {
   }
 }
 
+/** Throws what makes a map impossible, before anything of the input is read. */
+export function checkMap(items: unknown, work: unknown): void {
+  const object = Object(items ?? {});
+  if (!(Symbol.asyncIterator in object || Symbol.iterator in object)) {
+    throw new PythonHostError("argument", "Cannot map items: they must be an iterable or async iterable");
+  }
+  if (typeof work === "string" || typeof work === "function") return;
+  throw new PythonHostError("argument", "Cannot map items: the work must be code or a function");
+}
+
 /** One iterator for both kinds of input; promises among the items are awaited. */
 function iteratorOf<Item>(items: PoolItems<Item>): AsyncIterator<Item> {
-  if (Symbol.asyncIterator in items) return items[Symbol.asyncIterator]();
+  if (Symbol.asyncIterator in Object(items)) return (items as AsyncIterable<Item>)[Symbol.asyncIterator]();
   async function* each(): AsyncGenerator<Item> {
     yield* items as Iterable<Item>;
   }

@@ -61,3 +61,16 @@ export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal 
     signal.removeEventListener("abort", onAbort);
   }
 }
+
+/** Waits until all have settled, but not longer. */
+export async function settledWithin(work: readonly Promise<unknown>[], ms: number): Promise<void> {
+  const settled = Promise.allSettled(work);
+  if (ms === Infinity) return void await settled;
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(late.resolve, Math.min(ms, LONGEST_TIMER_MS));
+  try {
+    await Promise.race([settled, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -160,6 +160,7 @@ export class CallTable implements StopperHost, WireEvents {
       : [id, operation, args, details.wire];
     const lane = details.lane ?? "session";
     const call = new PendingCall(message, details.parts ?? NO_PARTS, lane, options, details.handles);
+    call.context = details.context;
     this.#add(call);
     if (details.isCounted === true) this.#observer.begin(call);
     if (options.signal !== undefined || options.timeoutMs !== undefined) {
@@ -207,11 +208,12 @@ export class CallTable implements StopperHost, WireEvents {
       undefined,
     );
     this.#add(call);
-    const timer = setTimeout(() => this.fail(call, () => undefined), timeoutMs);
+    const noWord = (): undefined => undefined;
+    const timer = setTimeout(() => this.fail(call, noWord), timeoutMs);
     try {
       wire.send(call.message, NO_PARTS, "control");
       await call.settled;
-      if (call.outcome === "failed") {
+      if (call.value === noWord) {
         this.#host.logger.warn(
           `Closed the connection: the server did not end the session within ${timeoutMs} ms`,
         );
@@ -390,6 +392,8 @@ export interface RequestDetails {
   readonly handles?: readonly number[] | undefined;
   /** Whether it is a call of the user's, which is counted and traced. @default {false} */
   readonly isCounted?: boolean | undefined;
+  /** See {@linkcode PendingCall.context}. */
+  readonly context?: PendingCall["context"];
 }
 
 const NO_DETAILS: RequestDetails = {};

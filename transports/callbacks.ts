@@ -2,7 +2,8 @@
  * The client's functions that Python may call, and the answers to such calls.
  *
  * Each function runs inside an `AsyncLocalStorage` that holds the waiting call. A call that the function makes says so
- * (`parent`), and Python runs it nested under the waiting one; without that, the two would wait for each other.
+ * (`parent`), and Python runs it nested under the waiting one; without that, the two would wait for each other. It also
+ * runs in the context of whoever made the call, so that a waiting call is known across the functions of other backends.
  *
  * @module
  */
@@ -21,6 +22,12 @@ export interface WaitingCall {
   /** False once the function has answered: what it started and left running is nobody's child. */
   isWaiting: boolean;
 }
+
+/** Runs a function where a call was made, whatever runs it. */
+export type CallContext = <T>(fn: () => T) => T;
+
+/** The class once it is loaded: by whichever client sent a function first. */
+let loaded: typeof AsyncLocalStorage | undefined;
 
 // deno-lint-ignore no-explicit-any -- a function of any parameters
 type AnyFunction = (...args: any[]) => unknown;
@@ -43,7 +50,7 @@ export class Callbacks {
   readonly #ids = new Map<AnyFunction, SentFunction>();
   #nextId = 1;
   #storage: AsyncLocalStorage<WaitingCall> | null = null;
-  #loading: Promise<AsyncLocalStorage<WaitingCall>> | null = null;
+  #loading: Promise<typeof AsyncLocalStorage> | null = null;
 
   /** The number of a function that is being sent; the same function keeps its number for as long as Python holds it. */
   idOf(fn: AnyFunction): number {
@@ -53,7 +60,7 @@ export class Callbacks {
       this.#ids.set(fn, sent);
       this.#functions.set(sent.id, sent);
       // node:async_hooks takes 4 ms to load: begun when the first function is sent, awaited when it is called.
-      this.#loading ??= loadStorage();
+      this.#loading ??= loadStorageClass();
     }
     sent.held++;
     return sent.id;
@@ -91,19 +98,38 @@ export class Callbacks {
     return waiting?.isWaiting ? waiting : undefined;
   }
 
+  /** Where the caller is now; undefined when there is no function that Python could call. */
+  context(): CallContext | Promise<CallContext> | undefined {
+    if (this.#loading === null) return undefined;
+    // What follows an `await` or `then` is in the context in which that was said, so loading loses nothing.
+    return loaded?.snapshot() ?? this.#loading.then((storageClass) => storageClass.snapshot());
+  }
+
   /** Runs a function for a waiting call and gives what it gives; rejects when it throws or is not known. */
-  async run(functionId: number, args: readonly unknown[], waiting: WaitingCall): Promise<unknown> {
+  async run(
+    functionId: number,
+    args: readonly unknown[],
+    waiting: WaitingCall,
+    context?: CallContext | Promise<CallContext>,
+  ): Promise<unknown> {
     const sent = this.#functions.get(functionId);
     if (sent === undefined) {
       throw new ReferenceError(`Cannot call function ${functionId}: it was never sent to Python`);
     }
-    return await this.runFunction(sent.fn, args, waiting);
+    return await this.runFunction(sent.fn, args, waiting, context);
   }
 
   /** Runs a function that has no number for a waiting call. */
-  async runFunction(fn: AnyFunction, args: readonly unknown[], waiting: WaitingCall): Promise<unknown> {
-    this.#storage ??= await (this.#loading ??= loadStorage());
-    return await this.#storage.run(waiting, async () => await fn(...args));
+  async runFunction(
+    fn: AnyFunction,
+    args: readonly unknown[],
+    waiting: WaitingCall,
+    context?: CallContext | Promise<CallContext>,
+  ): Promise<unknown> {
+    const storageClass = await (this.#loading ??= loadStorageClass());
+    const storage = this.#storage ??= new storageClass<WaitingCall>();
+    const run = () => storage.run(waiting, async () => await fn(...args));
+    return await (context === undefined ? run() : (await context)(run));
   }
 
   /** Forgets all functions: the server is gone. */
@@ -114,7 +140,6 @@ export class Callbacks {
   }
 }
 
-async function loadStorage(): Promise<AsyncLocalStorage<WaitingCall>> {
-  const { AsyncLocalStorage } = await import("node:async_hooks");
-  return new AsyncLocalStorage<WaitingCall>();
+async function loadStorageClass(): Promise<typeof AsyncLocalStorage> {
+  return loaded ??= (await import("node:async_hooks")).AsyncLocalStorage;
 }

@@ -256,6 +256,7 @@ export abstract class PythonHostClient implements PythonHostBackend {
       lane,
       handles: used !== undefined && handles !== undefined ? [...used, ...handles] : used ?? handles,
       isCounted: true,
+      context: this.#callbacks.context(),
     });
   }
 
@@ -352,14 +353,15 @@ export abstract class PythonHostClient implements PythonHostBackend {
   async #invoke(message: readonly unknown[], parts: IncomingParts, lane: Lane): Promise<void> {
     const [id, , invocation, functionId] = message;
     const waiting: WaitingCall = { id: id as number, lane, isWaiting: true };
-    const session = this.#calls.get(id as number)?.options.session;
+    const call = this.#calls.get(waiting.id);
+    const session = call?.options.session;
     try {
       const [args, kwargs] = decodePacked(parts, this.#decodeContext(session)) as CallbackArguments;
       const all = Object.keys(kwargs).length === 0 ? args : [...args, kwargs];
       // Function 0 is the call's own input handler; all others were sent to Python.
       const value = functionId === 0
-        ? await this.#callbacks.runFunction(inputHandlerOf(this.#calls.get(waiting.id)), all, waiting)
-        : await this.#callbacks.run(functionId as number, all, waiting);
+        ? await this.#callbacks.runFunction(inputHandlerOf(call), all, waiting, call?.context)
+        : await this.#callbacks.run(functionId as number, all, waiting, call?.context);
       waiting.isWaiting = false;
       this.#resume([invocation, "ok", value], lane);
     } catch (error) {

@@ -16,6 +16,7 @@
 import type { CallOptions } from "../core/backend.ts";
 import { CallNotInterruptedError, CallTimeoutError, PythonHostError } from "../core/errors.ts";
 import { JsonText, type Lane, type Operation, type RequestMessage } from "../core/protocol.ts";
+import type { CallContext } from "./callbacks.ts";
 import type { CallSpan } from "./call_tracer.ts";
 import type { IncomingParts } from "./wire.ts";
 
@@ -56,6 +57,8 @@ export class PendingCall {
   startedAt = -1;
   /** Its span, in a program that traces. */
   span: CallSpan | null = null;
+  /** Where it was made: functions that Python calls during it run there. */
+  context: CallContext | Promise<CallContext> | undefined;
   /** Handles to release once it no longer uses them. */
   releaseAfter: number[] | undefined;
   #resolve!: (call: PendingCall) => void;

@@ -35,8 +35,11 @@ export function checkOptions({ signal, timeoutMs, result }: CallOptions): void {
 
 /** Throws unless it can be the label of a further session; none at all would mean the backend's own. */
 export function checkLabel(label: string): void {
-  if (typeof label === "string" && label !== "") return;
-  throw new PythonHostError("argument", "Cannot use session: its label must be a string that is not empty");
+  if (typeof label === "string" && label !== "" && label.isWellFormed()) return;
+  throw new PythonHostError(
+    "argument",
+    "Cannot use session: its label must be a string that is not empty, without lone surrogates",
+  );
 }
 
 /** The options on the wire, or undefined when all have their usual values: most requests have none. */

@@ -65,12 +65,17 @@ interface Procedure {
 const BY_HANDLE: Fields = (row) => ({ handleId: BigInt(row[0] as number) });
 const NATIVE: Fields = () => undefined;
 
+/** A field of text beside others. What is no text, or none that UTF-8 can carry, would be made into another one by a field. */
+function text(field: string, value: unknown, others?: Record<string, unknown>): ReturnType<Fields> {
+  return typeof value === "string" && value.isWellFormed() ? { ...others, [field]: value } : undefined;
+}
+
 const PROCEDURES: Readonly<Record<OperationName, Procedure>> = {
-  evaluate: { method: "evaluate", fields: (row) => row.length === 1 ? { code: row[0] } : undefined },
-  import: { method: "importModule", fields: ([name]) => ({ name }) },
+  evaluate: { method: "evaluate", fields: (row) => row.length === 1 ? text("code", row[0]) : undefined },
+  import: { method: "importModule", fields: ([name]) => text("name", name) },
   create: { method: "createObject", fields: NATIVE },
   call: { method: "callMethod", fields: NATIVE },
-  get: { method: "getAttribute", fields: (row) => ({ ...BY_HANDLE(row), attributeName: row[1] }) },
+  get: { method: "getAttribute", fields: (row) => text("attributeName", row[1], BY_HANDLE(row)) },
   set: { method: "setAttribute", fields: NATIVE },
   release: {
     method: "disposeHandles",
@@ -78,7 +83,7 @@ const PROCEDURES: Readonly<Record<OperationName, Procedure>> = {
   },
   floats: { method: "toFloatArray", fields: BY_HANDLE },
   floats2d: { method: "toFloatArray2D", fields: BY_HANDLE },
-  available: { method: "isModuleAvailable", fields: ([name]) => ({ name }) },
+  available: { method: "isModuleAvailable", fields: ([name]) => text("name", name) },
   wrap: { method: "wrapValue", fields: NATIVE },
   ping: { method: "ping", fields: () => ({}), isImmediate: true },
   stats: { method: "getStats", fields: () => ({}), isImmediate: true },

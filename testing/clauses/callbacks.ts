@@ -167,6 +167,18 @@ export const CALLBACKS: readonly Clause[] = [
     }
     assertEquals(await backend.evaluate("[f(1), f(2)]", { f }), [103, 106]);
   }),
+  clause(
+    "reentrant-through-another",
+    "a function that another backend calls knows the call that waits for its caller",
+    async (context) => {
+      const other = await context.connect();
+      await other.evaluate("0"); // what listens to it began outside of all functions
+      await context.backend.evaluate("base = 100");
+      const inner = () => context.backend.evaluate<number>("base + 1");
+      const outer = () => other.evaluate<number>("inner()", { inner });
+      assertEquals(await context.backend.evaluate("outer() + 1", { outer }), 102);
+    },
+  ),
   clause("depth", "the two languages call each other forty deep", async ({ backend }) => {
     assertEquals(await pingPong(backend)(40), 40);
   }),

@@ -55,6 +55,24 @@ export const EVALUATION: readonly Clause[] = [
   gives("star", "import * works beside locals", "from math import *\nfloor(a)", 7, { a: 7.5 }),
   gives("unicode", "names and strings beyond ASCII work", "größe = '世界🐍'\ngröße", "世界🐍"),
   gives("empty-locals", "empty locals are like none", "1 + 1", 2, {}),
+  clause(
+    "no-text",
+    "what is no text, or none of Unicode, is never run as another text",
+    async ({ backend }) => {
+      const untyped = backend as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
+      for (const code of [5, null, ["1"], {}]) {
+        const refused = await assertRejects(() => untyped.evaluate!(code), PythonHostError);
+        assertEquals(refused.code, "argument");
+      }
+      await assertRejects(() => backend.evaluate("'\ud800'"), PythonError, "surrogates not allowed");
+      const refused = await assertRejects(() => untyped.importModule!(5), PythonHostError);
+      assertEquals(refused.code, "argument");
+      await backend.evaluate("class Loud:\n  def __getattr__(self, name): return ascii(name)");
+      const loud = await backend.evaluate<PythonObjectHandle>("Loud()");
+      assertEquals(await backend.getAttribute(loud, "a\ud800"), "'a\\ud800'");
+      await loud.dispose();
+    },
+  ),
   clause("persist", "assigned names persist in the session", async ({ backend }) => {
     await backend.evaluate("import math\ndef twice(x):\n  return 2 * x\ny = 4");
     assertEquals(await backend.evaluate("twice(y) + math.floor(1.5)"), 9);

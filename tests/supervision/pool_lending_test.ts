@@ -2,15 +2,22 @@
 
 import { assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
+import type { PythonHostBackend } from "../../core/backend.ts";
 import { PythonHostError } from "../../core/errors.ts";
 import { PythonHostPool } from "../../host/mod.ts";
+import { PythonHostPipe } from "../../transports/mod.ts";
 import { makePlace, rejection } from "./_servers.ts";
 
 const QUIET_MS = 30_000;
+/** Answered on the control lane: no timer of the connection's opening is left when the clock is replaced. */
+async function setup(python: PythonHostBackend): Promise<void> {
+  assertInstanceOf(python, PythonHostPipe);
+  await python.ping();
+}
 
 Deno.test("work given inside a use() block that holds the only worker is refused, and not before that is certain", async () => {
   await using place = await makePlace();
-  await using pool = await PythonHostPool.start({ environment: { path: place.venv }, size: 1 });
+  await using pool = await PythonHostPool.start({ environment: { path: place.venv }, size: 1, setup });
   const called = Promise.withResolvers<string>();
   const answer = Promise.withResolvers<number>();
   {
@@ -50,7 +57,7 @@ Deno.test("work given inside a use() block that holds the only worker is refused
 
 Deno.test("work waits as long as it takes while one worker is not lent", async () => {
   await using place = await makePlace();
-  await using pool = await PythonHostPool.start({ environment: { path: place.venv }, size: 2 });
+  await using pool = await PythonHostPool.start({ environment: { path: place.venv }, size: 2, setup });
   const answer = Promise.withResolvers<number>();
   await using _lent = await pool.use();
   const called = Promise.withResolvers<void>();

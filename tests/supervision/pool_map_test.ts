@@ -30,7 +30,12 @@ class Manual {
   }
 }
 
-const ALL = { ordered: true, maxInFlight: 3, signal: undefined };
+const ALL = {
+  ordered: true,
+  maxInFlight: 3,
+  signal: undefined,
+  inputEnd: new AbortController().signal,
+};
 
 Deno.test("mapItems() gives results in order, and reads no more than there is room for", async () => {
   const manual = new Manual();
@@ -135,4 +140,31 @@ Deno.test("mapItems() gives what came before an input that throws, then its erro
     "the input broke",
   );
   assertEquals(seen, [1, 2]);
+});
+
+Deno.test("mapItems() gives what is under way when its input may not be read on, though the input never comes", async () => {
+  const manual = new Manual();
+  const inputEnd = new AbortController();
+  let returned = 0;
+  const input: AsyncIterableIterator<number> = {
+    next: () => manual.begun.length === 0 ? Promise.resolve({ value: 1 }) : new Promise(() => {}),
+    return: () => (returned++, Promise.resolve({ value: undefined, done: true })),
+    [Symbol.asyncIterator]: () => input,
+  };
+  const results = mapItems(input, manual.work, { ...ALL, inputEnd: inputEnd.signal });
+  const first = results.next();
+  await until("the item is begun", () => manual.begun.length === 1);
+  inputEnd.abort(new RangeError("no more"));
+  manual.finish(1);
+  assertEquals((await first).value, "r1");
+  await assertRejects(() => results.next(), RangeError, "no more");
+  assertEquals(returned, 1);
+});
+
+Deno.test("mapItems() reads nothing of an input that may not be read", async () => {
+  const read = mapItems([1], new Manual().work, {
+    ...ALL,
+    inputEnd: AbortSignal.abort(new RangeError("over")),
+  });
+  await assertRejects(() => read.next(), RangeError, "over");
 });

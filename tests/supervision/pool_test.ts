@@ -1,6 +1,13 @@
 /** A pool shares work among servers, replaces those that die or have had enough, and refuses nonsense. */
 
-import { assert, assertEquals, assertInstanceOf, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import {
   CallTimeoutError,
   ConnectionClosedError,
@@ -330,4 +337,32 @@ Deno.test("start() that is aborted leaves no server", async () => {
   const started = bench.start({ size: 4, signal: controller.signal });
   setTimeout(() => controller.abort("enough"), 80);
   assertEquals(await rejection(started), "enough");
+});
+
+Deno.test("close() ends a map whose input never comes to its next item, and gives what is under way", async () => {
+  await using bench = await makeBench();
+  const pool = await bench.start({ size: 1 });
+  async function* stuck(): AsyncGenerator<number> {
+    yield 1;
+    await new Promise<never>(() => {});
+  }
+  const results = pool.map<number, number>(stuck(), "item + 1");
+  assertEquals((await results.next()).value, 2);
+  const next = results.next();
+  await Promise.all([
+    pool.close(),
+    assertRejects(() => next, ConnectionClosedError, "Cannot use pool: it was closed"),
+  ]);
+});
+
+Deno.test("map() refuses what it cannot map, and goes on with the next", async () => {
+  await using bench = await makeBench();
+  await using pool = await bench.start({ size: 1 });
+  for (const items of [5, null, {}]) {
+    const refused = assertThrows(() => pool.map(items as unknown as number[], "item"), PythonHostError);
+    assertEquals([refused.code, refused.message.includes("iterable")], ["argument", true]);
+  }
+  const refused = assertThrows(() => pool.map([1], 5 as unknown as string), PythonHostError);
+  assertEquals([refused.code, refused.message.includes("work")], ["argument", true]);
+  assertEquals(await Array.fromAsync(pool.map("ab", "item")), ["a", "b"]);
 });
