@@ -78,6 +78,7 @@ export class ClientHandles implements HandleOwner {
     if (handle.backend !== this.#host.backend) {
       throw new StaleHandleError(
         `Cannot use handle ${handle.id} of type "${handle.typeName}": it belongs to another backend`,
+        { hint: "Use it with the backend that gave it. After a restart, make its object again." },
       );
     }
     if (!handle.isValid) {

@@ -20,6 +20,7 @@ import {
   PythonHostRpc,
   type PythonObjectHandle,
   ServerExitedError,
+  StaleHandleError,
 } from "../../mod.ts";
 
 Deno.test("a console shows a host and its parts in a line, and no secret", async () => {
@@ -80,6 +81,14 @@ Deno.test("a proxy or a path where a handle is wanted is named as what it is", a
     const failure = await assertRejects(() => host.callMethod(handle, "x"), PythonHostError, words);
     assert(failure.hint!.includes("handleOf()"));
   }
+});
+
+Deno.test("a handle of before a restart is told to be made again", async () => {
+  await using host = await PythonHost.start({ restart: true });
+  const handle = await host.evaluate<PythonObjectHandle>("object()");
+  await assertRejects(() => host.evaluate("import os\nos._exit(3)"), ServerExitedError);
+  const failure = await assertRejects(() => host.evaluate("x", { x: handle }), StaleHandleError);
+  assert(failure.hint!.includes("restart"));
 });
 
 Deno.test("who misses a module is told how a server gets it", async () => {
