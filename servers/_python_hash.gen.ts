@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "38935ceafc00770cf5c6d43769509713e5ca2534a415dbfcbbfd4e821e2ce093";
+export const PYTHON_SOURCES_HASH: string = "66ecf213e0c509e400a628ec17c131328955c4cc79d13ab5b9fca86e35cc088c";

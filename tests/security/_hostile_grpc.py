@@ -43,6 +43,7 @@ def main() -> None:
         found["a wrong one beside it"] = said(SEVEN, (("authorization", "Bearer x"), *RIGHT))
         found["in another field"] = said(SEVEN, (("token", TOKEN),))
         found["4 KiB of it"] = said(SEVEN, (("authorization", "Bearer " + "0" * 4096),))
+        found["a web page"] = said(SEVEN, (*RIGHT, ("origin", "https://evil.example")))
         found["malformed"] = said(b"\x12\xff", RIGHT)
         found["deep"] = said(b"\x1a\x80", RIGHT)
         found["compressed"] = said(SEVEN, RIGHT, compression=grpc.Compression.Gzip)

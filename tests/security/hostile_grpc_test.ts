@@ -56,6 +56,7 @@ grpcTest(
       "a wrong one beside it": stranger,
       "in another field": stranger,
       "4 KiB of it": stranger,
+      "a web page": "PERMISSION_DENIED",
       "malformed": "INVALID_ARGUMENT",
       "deep": "INVALID_ARGUMENT",
       "compressed": "UNIMPLEMENTED",

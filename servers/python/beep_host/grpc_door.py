@@ -52,9 +52,10 @@ def _read(path: str) -> bytes:
 class Door:
     """An interceptor of all calls; `refuse(context, failure)` ends one."""
 
-    def __init__(self, grpc: object, server: object, refuse: object) -> None:
+    def __init__(self, grpc: object, server: object, refuse: object, allowed_origins: list[str]) -> None:
         self._server = server
         self._token = server.token.encode()
+        self._origins = frozenset(allowed_origins)
 
         def refused(requests: object, context: object) -> None:
             refuse(context, status_of(self._refusal(context.invocation_metadata())))
@@ -64,23 +65,31 @@ class Door:
 
     def intercept_service(self, continuation: object, call: object) -> object:
         """See `grpc.ServerInterceptor`."""
-        if not self._server.auth or self._is_right(_given(call.invocation_metadata)):
+        refusal = self._refusal(call.invocation_metadata)
+        if refusal is None:
             return continuation(call)
-        self._server.refused_tokens.add()
+        if refusal.status == 401:
+            self._server.refused_tokens.add()
         return self._refused
 
-    def _is_right(self, given: str | None) -> bool:
-        scheme, _, token = (given or "").partition(" ")
+    def _refusal(self, metadata: object) -> HttpError | None:
+        """What is said to a stranger, and to a web page as over HTTP; None to others."""
+        given = []
+        for name, value in metadata:
+            if name == "authorization":
+                given.append(value)
+            elif name == "origin" and value not in self._origins:
+                return HttpError(403, "authentication", "Cannot answer a web page: its origin is not allowed")
+        if not self._server.auth or self._is_right(given):
+            return None
+        found = "none was given"
+        if given:
+            found = "the one given is wrong" if len(given) == 1 else "several were given"
+        return HttpError(401, "authentication", f"Cannot authenticate: this server wants its token, and {found}")
+
+    def _is_right(self, given: list[str]) -> bool:
+        """Of two, one could be read and the other be judged."""
+        scheme, _, token = (given[0] if len(given) == 1 else "").partition(" ")
         # Compared even when the scheme is wrong, so that the time says nothing.
         is_same = _compare_digest(token.strip(" ").encode("utf-8", "replace"), self._token)
         return is_same and scheme.lower() == "bearer"
-
-    def _refusal(self, metadata: object) -> HttpError:
-        found = "none was given" if _given(metadata) is None else "the one given is wrong"
-        return HttpError(401, "authentication", f"Cannot authenticate: this server wants its token, and {found}")
-
-
-def _given(metadata: object) -> str | None:
-    """What the metadata shows; nothing where it shows two, of which one could be read and the other be judged."""
-    found = [value for name, value in metadata if name == "authorization"]
-    return found[0] if len(found) == 1 else None

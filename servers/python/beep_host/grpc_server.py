@@ -43,7 +43,7 @@ def serve(server: object, bootstrap: dict) -> str:
 
     grpc_server = grpc.server(
         HandlerThreads(_MAX_THREADS),
-        interceptors=(Door(grpc, server, refuse),),
+        interceptors=(Door(grpc, server, refuse, bootstrap.get("allowedOrigins") or []),),
         options=bounds(server.limits),
     )
     grpc_server.add_generic_rpc_handlers((_handlers(grpc, server, codes),))
