@@ -7,7 +7,7 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex. */
-export const PYTHON_SOURCES_HASH: string = "66ecf213e0c509e400a628ec17c131328955c4cc79d13ab5b9fca86e35cc088c";
+export const PYTHON_SOURCES_HASH: string = "84e3f3d13f69e3fc50e36e789221b45ac30c32d2c8f822c43c75f3156f959db7";
 
 /** The content of each file by its path, with `/`, from the directory that Python is started on. */
 export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
@@ -13542,6 +13542,8 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "                    items.append(_read_item(kind, one, f\"{path}.{field}[{number}]\"))",
     "        else:",
     "            raise _wrong(f\"{path}.{field}\", \"an array\")",
+    "    if name == \"Value\" and len(message) > 1:  # all its fields are alternatives: to take one would lose the others",
+    "        raise ProtocolError(f\"Cannot read {path}: it has several kinds at once, {' and '.join(message)}\")",
     "    return message",
     "",
     "",

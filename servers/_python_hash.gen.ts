@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "66ecf213e0c509e400a628ec17c131328955c4cc79d13ab5b9fca86e35cc088c";
+export const PYTHON_SOURCES_HASH: string = "84e3f3d13f69e3fc50e36e789221b45ac30c32d2c8f822c43c75f3156f959db7";

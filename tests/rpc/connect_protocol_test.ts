@@ -74,6 +74,12 @@ const UNARY: readonly Case[] = [
   { name: "malformed JSON", body: '{"code":', status: 400, code: "invalid_argument" },
   { name: "a field of a wrong type", body: '{"code":5}', status: 400, code: "invalid_argument" },
   {
+    name: "two alternatives at once",
+    body: '{"code":"x","locals":[{"name":"x","value":{"integer":1,"text":"a"}}]}',
+    status: 400,
+    code: "invalid_argument",
+  },
+  {
     name: "an integer out of range",
     body: '{"options":{"callId":"18446744073709551616"}}',
     status: 400,

@@ -62,6 +62,8 @@ def _read(name: str, value: object, path: str, depth: int) -> dict:
                     items.append(_read_item(kind, one, f"{path}.{field}[{number}]"))
         else:
             raise _wrong(f"{path}.{field}", "an array")
+    if name == "Value" and len(message) > 1:  # all its fields are alternatives: to take one would lose the others
+        raise ProtocolError(f"Cannot read {path}: it has several kinds at once, {' and '.join(message)}")
     return message
 
 
