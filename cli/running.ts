@@ -6,7 +6,7 @@
 
 import type { RunEntry } from "../core/endpoint.ts";
 import type { PythonHostBackend, ServerInfo } from "../core/backend.ts";
-import { PythonHostError } from "../core/errors.ts";
+import { AuthenticationError, PythonHostError } from "../core/errors.ts";
 import { connectTo } from "../host/transports.ts";
 import { hostRunDirectory } from "../servers/directories.ts";
 import { listRunEntries } from "../servers/run_entries.ts";
@@ -35,6 +35,11 @@ export async function ask(entry: RunEntry, tls: ClientTls): Promise<Answer> {
     return { entry, info, backend };
   } catch (error) {
     await backend.close();
+    // Whoever is at a command line has no option `tls`.
+    if (error instanceof AuthenticationError && address.startsWith("https:")) {
+      const hint = "Name whom to trust by --tls-ca, and what to show to it by --tls-cert and --tls-key.";
+      return { entry, error: new AuthenticationError(error.message, { cause: error, hint }) };
+    }
     if (error instanceof PythonHostError) return { entry, error };
     throw error;
   }

@@ -39,6 +39,7 @@ Deno.test("start speaks TLS, status and stop take whom to trust and what to show
     const { code, stderr } = await run("stop", "http", "--port", port, ...flags);
     assertEquals(code, 1);
     assertStringIncludes(stderr, "by TLS");
+    assertStringIncludes(stderr, "--tls-ca");
   }
   assertStringIncludes((await run("status", ...trust, ...show)).stdout, "Python 3.");
   const stopped = await run("stop", "http", "--port", port, ...trust, ...show);
