@@ -20,7 +20,7 @@ type Convert = (payload: ErrorPayload, action: string) => PythonHostError;
 
 /** What each code of docs/PROTOCOL.md §2 and §3 becomes. */
 const CONVERSIONS: Readonly<Record<string, Convert>> = {
-  python: (payload) => pythonError(exceptionInfo(payload), hintOf(payload)),
+  python: (payload) => new PythonError(exceptionInfo(payload), pythonHintOf(payload)),
   conversion: (payload) => conversionError(payload),
   "stale-handle": (payload) => new StaleHandleError(payload.message, hintOf(payload)),
   // Asked for, a cancel is answered by the caller's own reason before it gets here; so the server did it unasked.
@@ -64,9 +64,11 @@ function hintOf(payload: ErrorPayload): { hint?: string } {
   return typeof payload.hint === "string" ? { hint: payload.hint } : {};
 }
 
-function pythonError(exception: PythonExceptionInfo, options: { hint?: string }): PythonError {
-  const missing = exception.type === "ModuleNotFoundError" && exception.module === "builtins";
-  return new PythonError(exception, missing ? { hint: MODULE_HINT, ...options } : options);
+/** Only a hint: a function around the error would take the place of one of the caller's frames in its stack, which are few. */
+function pythonHintOf(payload: ErrorPayload): { hint?: string } {
+  const { type, module } = exceptionInfo(payload);
+  const isMissing = type === "ModuleNotFoundError" && module === "builtins";
+  return isMissing ? { hint: MODULE_HINT, ...hintOf(payload) } : hintOf(payload);
 }
 
 const MODULE_HINT = "What is to be installed for a server is named when it is started, as `packages` of " +
