@@ -63,3 +63,16 @@ Deno.test("the curl commands of the documents print what they say", async (t) =>
     }
   }
 });
+
+Deno.test("the token is where the document looks for it", async () => {
+  await using home = await makeHome();
+  const { python } = await new VenvManager().ensure({ name: "bare", pip: false });
+  await using server = await startServer({ python, transport: "rpc" });
+  const block = (await shellBlocks("docs/RPC.md")).find((text) => text.includes("token="));
+  const here = block!.replace("~/.local/share/beep/python-host", home.path)
+    .replace("rpc-50051", `rpc-${new URL(server.endpoint).port}`)
+    .replace("http://localhost:50051", server.endpoint).replace(/^curl/m, "curl -sS");
+  const { stdout, stderr } = await new Deno.Command("sh", { args: ["-c", here] }).output();
+  const decoder = new TextDecoder();
+  assertEquals([decoder.decode(stdout), decoder.decode(stderr)], ['{"value":{"integer":"2"}}', ""]);
+});
