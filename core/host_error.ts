@@ -43,7 +43,7 @@ export class PythonHostError extends Error {
   /** A stable word for the kind of failure; never changes its meaning between versions. */
   readonly code: PythonHostErrorCode;
   /** The next step for the reader, when there is one. */
-  readonly hint?: string;
+  declare readonly hint?: string;
 
   /** Makes an error of the given code. */
   constructor(code: PythonHostErrorCode, message: string, options: PythonHostErrorOptions = {}) {

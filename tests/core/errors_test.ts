@@ -71,6 +71,11 @@ for (const error of INSTANCES) {
 Deno.test("PythonHostError.toString() puts the hint on a line of its own", () => {
   const error = new errors.ConnectError("Cannot connect", { hint: "Start a server." });
   assertEquals(`${error}`, "ConnectError: Cannot connect\nhint: Start a server.");
+  assertEquals(
+    Object.keys(new errors.ConnectError("Cannot connect")).includes("hint"),
+    false,
+    "and shows none",
+  );
   assertEquals(error.message, "Cannot connect");
   assertEquals(`${new errors.ConnectError("Cannot connect")}`, "ConnectError: Cannot connect");
 });
