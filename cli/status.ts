@@ -34,9 +34,11 @@ export function addStatusVerb(program: Command, report: (exitCode: number) => vo
 async function status({ json, ...flags }: StatusFlags): Promise<number> {
   const tls = await clientTls(flags);
   await removeDeadEntries(hostRunDirectory(), SILENT_LOGGER, Infinity);
+  const hints = new Set<string>();
   const rows = await Promise.all((await runningEntries()).map(async (entry): Promise<StatusRow> => {
     const answer = await ask(entry, tls);
     if ("backend" in answer) await answer.backend.close();
+    else if (answer.error.hint !== undefined) hints.add(answer.error.hint);
     const state = "info" in answer
       ? `Python ${answer.info.pythonVersion}`
       : `does not answer (${answer.error.code})`;
@@ -44,6 +46,9 @@ async function status({ json, ...flags }: StatusFlags): Promise<number> {
   }));
   if (json) console.log(JSON.stringify(rows));
   else if (rows.length === 0) console.log("No server is running.");
-  else console.table(rows);
+  else {
+    console.table(rows);
+    for (const hint of hints) console.error(`hint: ${hint}`);
+  }
   return 0;
 }

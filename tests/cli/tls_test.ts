@@ -35,7 +35,9 @@ Deno.test("start speaks TLS, status and stop take whom to trust and what to show
   assertMatch(server.endpoint, /^https:/);
 
   for (const flags of [[], trust]) {
-    assertStringIncludes((await run("status", ...flags)).stdout, "does not answer (authentication)");
+    const status = await run("status", ...flags);
+    assertStringIncludes(status.stdout, "does not answer (authentication)");
+    assertStringIncludes(status.stderr, "hint: Name whom to trust by --tls-ca");
     const { code, stderr } = await run("stop", "http", "--port", port, ...flags);
     assertEquals(code, 1);
     assertStringIncludes(stderr, "by TLS");
