@@ -19,6 +19,7 @@ import {
   PythonHostError,
 } from "../core/errors.ts";
 import { type Lane, LIBRARY_VERSION, PROTOCOL_VERSION, type RequestMessage } from "../core/protocol.ts";
+import { AtMost } from "./at_most.ts";
 import type { HttpTarget } from "./http_wire.ts";
 import { rpcError } from "./rpc_errors.ts";
 import { openLink, protocolOf, type RpcCall, type RpcLink, type RpcProtocol } from "./rpc_link.ts";
@@ -43,6 +44,9 @@ const BUSY_RETRY_MS = 100;
 const BUSY_GIVE_UP_MS = 30_000;
 // How long the stream of a session may take to end after the session has.
 const END_MS = 500;
+// Programs make many sessions in one go, and each such request takes a connection, of which a server has few.
+const SESSION_METHODS: ReadonlySet<string> = new Set(["openSubsession", "closeSession"]);
+const SESSIONS_AT_ONCE = 32;
 const SESSION_METADATA = "beep-session";
 const REPLY_KINDS: ReadonlySet<unknown> = new Set(["ok", "tagged", "packed", "error"]);
 const decoder = new TextDecoder();
@@ -52,6 +56,7 @@ export class RpcWire implements Wire {
   readonly #locate: (signal: AbortSignal) => Promise<HttpTarget>;
   readonly #options: RpcWireOptions;
   readonly #abort = new AbortController();
+  readonly #sessions = new AtMost(SESSIONS_AT_ONCE);
   readonly #exchanges = new Set<Promise<void>>();
   readonly #sequences = new Sequences();
   #waiting: TypedRequest[] = [];
@@ -235,9 +240,8 @@ export class RpcWire implements Wire {
   async #exchange(request: TypedRequest): Promise<void> {
     this.#traffic.bytesSent += request.size;
     try {
-      const native = await this.#whenFree(() =>
-        this.#link!.unary(request.method, request.message, this.#call)
-      );
+      const call = () => this.#whenFree(() => this.#link!.unary(request.method, request.message, this.#call));
+      const native = await (SESSION_METHODS.has(request.method) ? this.#sessions.run(call) : call());
       if (!request.isAnswered) return;
       if (native === undefined) throw unanswered(1);
       if (request.id === this.#lastId) this.#isSessionEnded = true;

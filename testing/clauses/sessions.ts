@@ -51,6 +51,16 @@ lock.acquire()`;
       assertEquals(await backend.evaluate("1 + 1"), 2);
     },
   ),
+  clause("many", "hundreds of sessions are opened and closed at once", async ({ backend }) => {
+    const labels = Array.from({ length: 300 }, (_, i) => `many ${i}`);
+    await Promise.all(labels.map((label) => open(backend, label)));
+    const results = await Promise.all(
+      labels.map((label, n) => backend.evaluate<number>("n + 1", { n }, { session: label })),
+    );
+    assertEquals(results, labels.map((_, n) => n + 1));
+    await Promise.all(labels.map((label) => close(backend, label)));
+    assertEquals(await backend.evaluate("1 + 1"), 2);
+  }),
   clause(
     "odd-labels",
     "a label is a string of 1 to 256 characters, any of them; no other ends the backend's own session",
