@@ -7,7 +7,7 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex. */
-export const PYTHON_SOURCES_HASH: string = "84e3f3d13f69e3fc50e36e789221b45ac30c32d2c8f822c43c75f3156f959db7";
+export const PYTHON_SOURCES_HASH: string = "a34f1009ac26efce301555286b1ddeda3157caa604e3c64c6df5aa9ba894c8af";
 
 /** The content of each file by its path, with `/`, from the directory that Python is started on. */
 export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
@@ -6871,10 +6871,6 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "from beep_host.json_api import GET_PATHS, post_paths",
     "",
     "_EVERYWHERE = (\"0.0.0.0\", \"::\")",
-    "# A connection without a token is not dropped for another one before it had this long, unless there are this many times",
-    "# as many of them as are allowed.",
-    "_TIME_TO_SHOW_TOKEN_S = 0.5",
-    "_BURST = 4",
     "",
     "",
     "class HttpLimits:",
@@ -6889,7 +6885,7 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "        self.body_stall_ms = 30_000",
     "        self.idle_timeout_ms = 300_000  # of an authenticated connection between two requests",
     "        self.max_connections = 64  # that have shown the token",
-    "        self.max_unauthenticated = 32  # beyond it the oldest is dropped, in a burst a little later",
+    "        self.max_unauthenticated = 32  # beyond it the oldest is dropped",
     "        # Of output that the client has not read yet, for one request.",
     "        self.max_buffered_bytes = 16 * 1024 * 1024",
     "        self.refused_token_delay_ms = 100",
@@ -7032,11 +7028,8 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "                return",
     "            strangers = [c for c in self._connections if not c.is_authenticated]",
     "            if len(strangers) >= self.limits.max_unauthenticated:",
-    "                # One client may open many at once; those that came just now have their token under way.",
-    "                had_time = strangers[0].idle_since < monotonic() - _TIME_TO_SHOW_TOKEN_S",
-    "                if had_time or len(strangers) >= _BURST * self.limits.max_unauthenticated:",
-    "                    dropped = strangers[0]",
-    "                    self._connections.remove(dropped)",
+    "                dropped = strangers[0]",
+    "                self._connections.remove(dropped)",
     "            self._connections.append(connection)",
     "        if dropped is not None:",
     "            dropped.interrupt()",

@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "84e3f3d13f69e3fc50e36e789221b45ac30c32d2c8f822c43c75f3156f959db7";
+export const PYTHON_SOURCES_HASH: string = "a34f1009ac26efce301555286b1ddeda3157caa604e3c64c6df5aa9ba894c8af";

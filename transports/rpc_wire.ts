@@ -46,7 +46,7 @@ const BUSY_GIVE_UP_MS = 30_000;
 const END_MS = 500;
 // Programs make many sessions in one go, and each such request takes a connection, of which a server has few.
 const SESSION_METHODS: ReadonlySet<string> = new Set(["openSubsession", "closeSession"]);
-const SESSIONS_AT_ONCE = 32;
+const SESSIONS_AT_ONCE = 12;
 const SESSION_METADATA = "beep-session";
 const REPLY_KINDS: ReadonlySet<unknown> = new Set(["ok", "tagged", "packed", "error"]);
 const decoder = new TextDecoder();

@@ -19,10 +19,6 @@ from beep_host.http_policy import HttpPolicy
 from beep_host.json_api import GET_PATHS, post_paths
 
 _EVERYWHERE = ("0.0.0.0", "::")
-# A connection without a token is not dropped for another one before it had this long, unless there are this many times
-# as many of them as are allowed.
-_TIME_TO_SHOW_TOKEN_S = 0.5
-_BURST = 4
 
 
 class HttpLimits:
@@ -37,7 +33,7 @@ class HttpLimits:
         self.body_stall_ms = 30_000
         self.idle_timeout_ms = 300_000  # of an authenticated connection between two requests
         self.max_connections = 64  # that have shown the token
-        self.max_unauthenticated = 32  # beyond it the oldest is dropped, in a burst a little later
+        self.max_unauthenticated = 32  # beyond it the oldest is dropped
         # Of output that the client has not read yet, for one request.
         self.max_buffered_bytes = 16 * 1024 * 1024
         self.refused_token_delay_ms = 100
@@ -180,11 +176,8 @@ class HttpServer:
                 return
             strangers = [c for c in self._connections if not c.is_authenticated]
             if len(strangers) >= self.limits.max_unauthenticated:
-                # One client may open many at once; those that came just now have their token under way.
-                had_time = strangers[0].idle_since < monotonic() - _TIME_TO_SHOW_TOKEN_S
-                if had_time or len(strangers) >= _BURST * self.limits.max_unauthenticated:
-                    dropped = strangers[0]
-                    self._connections.remove(dropped)
+                dropped = strangers[0]
+                self._connections.remove(dropped)
             self._connections.append(connection)
         if dropped is not None:
             dropped.interrupt()
