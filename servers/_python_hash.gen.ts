@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "a34f1009ac26efce301555286b1ddeda3157caa604e3c64c6df5aa9ba894c8af";
+export const PYTHON_SOURCES_HASH: string = "7bf400a6ebcd640fb472de5bf0c0aa25655440ca31b8666a208451ff9b375165";

@@ -171,13 +171,14 @@ def on_alarm(signum, frame): raise TimeoutError('alarm')
 signal.signal(signal.SIGALRM, on_alarm)
 [signal.getsignal(signal.SIGALRM) is on_alarm, signal.getsignal(signal.SIGINT) is signal.default_int_handler]`;
     assertEquals(await backend.evaluate(code), [true, true]);
-    for (const wait of ["time.sleep(5)", "while True: pass", "while True: print('x')"]) {
-      const call = `signal.setitimer(signal.ITIMER_REAL, 0.05)\n${wait}`;
-      await assertRejects(
-        () => backend.evaluate(call, undefined, { onStdout: () => {} }),
-        PythonError,
-        "alarm",
-      );
+    // Wherever it rings: in user code, while something is sent, in between.
+    const waits = ["time.sleep(5)", "while True: pass", "while True: print('x')", "while True: f()"];
+    for (const wait of waits) {
+      for (const seconds of [0.05, 0.001, 0.0013, 0.0017, 0.0021, 0.0025]) {
+        const call = `signal.setitimer(signal.ITIMER_REAL, ${seconds})\n${wait}`;
+        const options = { onStdout: () => {}, timeoutMs: 10_000 };
+        await assertRejects(() => backend.evaluate(call, { f: () => 1 }, options), PythonError, "alarm");
+      }
     }
     // It rings when no call runs: in the server's own loop.
     await backend.evaluate("signal.setitimer(signal.ITIMER_REAL, 0.02)");

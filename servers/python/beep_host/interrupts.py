@@ -40,6 +40,10 @@ _INTERRUPTIBLE_FILES = frozenset(
     )
 )
 
+# The import system holds locks in its own frames, which an exception there would leave locked for ever; in the code of
+# the module that is imported it is let through.
+_IMPORT_SYSTEM = "<frozen importlib."
+
 # How long the canceller waits for a call to end before it interrupts again: user code may have swallowed it.
 _RESEND_S = 0.05
 # Two may want to stop the same call.
@@ -56,10 +60,13 @@ def on_interrupt_signal(signum: int, frame: object) -> None:
         return
     state.signals += 1
     call = state.running
-    if call is None or not call.cancel_requested or not call.interruptible or call.raised >= MAX_RAISED:
+    if call is None or not is_user_code(frame):
         return
-    filename = frame.f_code.co_filename
-    if filename.startswith(PACKAGE_DIRECTORY) and filename not in _INTERRUPTIBLE_FILES:
+    if call.deferred is not None:
+        # What a handler of user code raised in our own frames, see `signals.py`.
+        error, call.deferred = call.deferred, None
+        raise error
+    if not call.cancel_requested or call.raised >= MAX_RAISED:
         return
     if call.injected:
         # It was late: one of the two is enough.
@@ -76,7 +83,17 @@ def is_user_code(frame: object) -> bool:
     if call is None or not call.interruptible or frame is None:
         return False
     filename = frame.f_code.co_filename
-    return not filename.startswith(PACKAGE_DIRECTORY) or filename in _INTERRUPTIBLE_FILES
+    if filename.startswith(PACKAGE_DIRECTORY):
+        return filename in _INTERRUPTIBLE_FILES
+    return not filename.startswith(_IMPORT_SYSTEM)
+
+
+def wake_main() -> None:
+    """Has the main thread look for what it is to raise, wherever it is just now."""
+    import signal
+
+    if interrupt_signal is not None and signal.getsignal(interrupt_signal) is on_interrupt_signal:
+        signal.pthread_kill(main_state.ident, interrupt_signal)
 
 
 def cancel(call: object, grace_s: float) -> str:
@@ -129,19 +146,16 @@ def _inject(call: object) -> None:
     with call.lock:
         if not call.interruptible or call.raised >= MAX_RAISED:
             return
-        at = _place(call.thread)
+        frame = sys._current_frames().get(call.thread)
+        if frame is not None and frame.f_code.co_filename.startswith(_IMPORT_SYSTEM):
+            return
+        at = None if frame is None else (id(frame), frame.f_lasti)
         # One that still waits where it did has not taken the last one, most likely: then this one changes nothing.
         if not call.injected or at != call.injected_at:
             call.raised += 1
         call.injected_at = at
         call.injected = True
         set_async_exception(call.thread, CallInterrupted)
-
-
-def _place(thread: int) -> tuple | None:
-    """Where a thread is in its code."""
-    frame = sys._current_frames().get(thread)
-    return None if frame is None else (id(frame), frame.f_lasti)
 
 
 def _signal_main(state: object, call: object) -> None:

@@ -34,9 +34,7 @@ def shielded(call: object, function: object, *args: object) -> None:
     finally:
         call.interruptible = True
         call.is_shielded = False
-    if call.deferred is not None:
-        error, call.deferred = call.deferred, None
-        raise error
+    _raise_deferred(call)
     if call.cancel_requested and call.raised < MAX_RAISED:
         call.raised += 1
         raise CallInterrupted
@@ -54,9 +52,18 @@ def unbroken(call: object | None, function: object, *args: object) -> object:
             with lock:
                 pass
             _take_injected()
-        return _untraced(function, args)
+        result = _untraced(function, args)
     finally:
         call.interruptible = True
+    _raise_deferred(call)
+    return result
+
+
+def _raise_deferred(call: object) -> None:
+    """Raises what a signal handler of user code has raised meanwhile."""
+    if call.deferred is not None:
+        error, call.deferred = call.deferred, None
+        raise error
 
 
 def _untraced(function: object, args: tuple) -> object:

@@ -10,8 +10,12 @@ from __future__ import annotations
 
 import _signal
 import sys
+from _thread import allocate_lock, start_new_thread
 
 from beep_host import interrupts
+
+_FIRST_PAUSE_S = 0.001
+_LONGEST_PAUSE_S = 0.05
 
 
 class GuardedHandler:
@@ -33,11 +37,32 @@ class GuardedHandler:
         except BaseException as error:
             state = interrupts.main_state
             call = state.running if state is not None else None
-            if call is not None and call.is_shielded:
-                call.deferred = error
-            else:
-                print(f"beep_host: a handler of signal {signum} raised {error!r} outside of a call", file=sys.__stderr__)
+            if call is None:
+                _report(signum, error)
+                return None
+            call.deferred = error
+            # What is shielded raises it at its end.
+            if not call.is_shielded:
+                start_new_thread(_deliver, (call, signum, error))
             return None
+
+
+def _deliver(call: object, signum: int, error: BaseException) -> None:
+    """Has the main thread raise it as soon as it is in user code again, for which there is no event."""
+    pause = allocate_lock()
+    pause.acquire()
+    seconds = _FIRST_PAUSE_S
+    while call.deferred is error and not call.finished:
+        interrupts.wake_main()
+        pause.acquire(timeout=seconds)
+        seconds = min(2 * seconds, _LONGEST_PAUSE_S)
+    if call.deferred is error:
+        call.deferred = None
+        _report(signum, error)
+
+
+def _report(signum: int, error: BaseException) -> None:
+    print(f"beep_host: a handler of signal {signum} raised {error!r} outside of a call", file=sys.__stderr__)
 
 
 def install() -> None:

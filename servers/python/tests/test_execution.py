@@ -246,3 +246,26 @@ def redirect_lost_replies() -> object:
         yield sys.__stderr__
     finally:
         sys.__stderr__ = real
+
+
+class ImportSystemTest(unittest.TestCase):
+    def test_no_interrupt_is_raised_where_the_import_system_holds_its_locks(self) -> None:
+        from types import SimpleNamespace
+
+        from beep_host import interrupts
+        from beep_host.errors import CallInterrupted
+
+        def frame(filename: str) -> object:
+            return SimpleNamespace(f_code=SimpleNamespace(co_filename=filename))
+
+        call = SimpleNamespace(interruptible=True, cancel_requested=True, raised=0, deferred=None, injected=False)
+        before = interrupts.main_state
+        interrupts.main_state = SimpleNamespace(running=call, ident=0, signals=0)
+        try:
+            for name in ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>"):
+                interrupts.on_interrupt_signal(0, frame(name))
+            self.assertEqual(call.raised, 0)
+            with self.assertRaises(CallInterrupted):
+                interrupts.on_interrupt_signal(0, frame("<evaluate 1>"))
+        finally:
+            interrupts.main_state = before
