@@ -17,7 +17,7 @@ from queue import SimpleQueue
 
 from beep_host import interrupts
 from beep_host.clients import Client
-from beep_host.errors import HostError
+from beep_host.errors import CallInterrupted, HostError
 from beep_host.execution import Call, ThreadState, run_call
 from beep_host.interrupts import cancel
 
@@ -251,9 +251,6 @@ def redirect_lost_replies() -> object:
 class ImportSystemTest(unittest.TestCase):
     def test_no_interrupt_is_raised_where_the_import_system_holds_its_locks(self) -> None:
         from types import SimpleNamespace
-
-        from beep_host import interrupts
-        from beep_host.errors import CallInterrupted
 
         def frame(filename: str) -> object:
             return SimpleNamespace(f_code=SimpleNamespace(co_filename=filename))
