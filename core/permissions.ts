@@ -54,10 +54,26 @@ export function requirePermissions(action: string, needed: NeededPermissions, qu
 const ANY = "*";
 
 /**
- * The one error for a step about paths that follow from variables which may not be read: the paths have no names, so
- * their flags are told without any. `unnamed` says of what kinds they are, `cause` which variables are wanted.
+ * Names the paths of a step, which follow from variables. Where those may not be read, one `PermissionNeededError` lists
+ * them and all else that is missing; `unnamed` says what would be done with the paths, which then have no names.
  */
-export function unnamedPathsError(
+export function requireNamed<T>(
+  action: string,
+  needed: NeededPermissions,
+  unnamed: readonly ("read" | "write" | "net")[],
+  query: QueryPermission,
+  name: () => T,
+): T {
+  try {
+    return name();
+  } catch (error) {
+    if (!(error instanceof PermissionNeededError)) throw error;
+    throw unnamedPathsError(action, needed, unnamed, error, query);
+  }
+}
+
+/** The error for paths without names: their flags are told without any. `cause` says which variables are wanted. */
+function unnamedPathsError(
   action: string,
   needed: NeededPermissions,
   unnamed: readonly ("read" | "write" | "net")[],

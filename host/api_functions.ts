@@ -12,6 +12,7 @@
 
 import { PythonHostError, ValueConversionError } from "../core/errors.ts";
 import { encodeFrame, FrameDecoder } from "../core/frames.ts";
+import { describeThrown } from "../core/thrown.ts";
 import { decodePacked, encodeValue } from "../core/values.ts";
 import { NotFoundError } from "./api_errors.ts";
 import type { AskingCall, ExposedFunctions } from "./expose.ts";
@@ -68,20 +69,10 @@ async function answer(run: () => Promise<unknown>): Promise<Uint8Array<ArrayBuff
     frame = encodeFrame(`["ok",${json},${tagged}]`, parts);
     if (frame.byteLength > MAX_FRAME_BYTES) refuse(`more than ${MAX_FRAME_BYTES} bytes`);
   } catch (error) {
-    frame = encodeFrame(JSON.stringify(["error", describeThrown(error)]));
+    const { name, message, stack } = describeThrown(error);
+    frame = encodeFrame(JSON.stringify(["error", { name: name || "Error", message, stack }]));
   }
   return frame;
-}
-
-/** What Python is told of what was thrown, which may be anything, also something that throws when it is looked at. */
-function describeThrown(thrown: unknown): { name: string; message: string; stack: string } {
-  try {
-    if (!(thrown instanceof Error)) return { name: "Error", message: String(thrown), stack: "" };
-    const { name, message, stack } = thrown;
-    return { name: String(name), message: String(message), stack: String(stack ?? "") };
-  } catch {
-    return { name: "Error", message: "a value was thrown that cannot be shown", stack: "" };
-  }
 }
 
 function refuseHandle(): never {

@@ -4,11 +4,10 @@
  * @module
  */
 
-import { PermissionNeededError } from "../core/errors.ts";
 import {
   type NeededPermissions,
+  requireNamed as nameOrTell,
   requirePermissions as requireAll,
-  unnamedPathsError,
 } from "../core/permissions.ts";
 
 /** Throws one `PermissionNeededError` that lists all flags that are missing for `action`. */
@@ -21,16 +20,6 @@ export function requirePermissions(action: string, needed: NeededPermissions): v
  * names them, and beside them all else that is missing.
  */
 export function requireNamed<T>(action: string, needed: NeededPermissions, name: () => T): T {
-  try {
-    return name();
-  } catch (error) {
-    if (!(error instanceof PermissionNeededError)) throw error;
-    throw unnamedPathsError(
-      action,
-      needed,
-      ["read", "write"],
-      error,
-      (descriptor) => Deno.permissions.querySync(descriptor),
-    );
-  }
+  const query = (descriptor: Deno.PermissionDescriptor) => Deno.permissions.querySync(descriptor);
+  return nameOrTell(action, needed, ["read", "write"], query, name);
 }

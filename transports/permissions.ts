@@ -4,11 +4,10 @@
  * @module
  */
 
-import { PermissionNeededError } from "../core/errors.ts";
 import {
   type NeededPermissions,
+  requireNamed as nameOrTell,
   requirePermissions as requireAll,
-  unnamedPathsError,
 } from "../core/permissions.ts";
 
 /** Throws one `PermissionNeededError` that lists all flags that are missing for `action`. */
@@ -26,16 +25,5 @@ export function requireNamed(
   unnamed: readonly ("read" | "write" | "net")[],
   name: () => string,
 ): string {
-  try {
-    return name();
-  } catch (error) {
-    if (!(error instanceof PermissionNeededError)) throw error;
-    throw unnamedPathsError(
-      action,
-      needed,
-      unnamed,
-      error,
-      (descriptor) => Deno.permissions.querySync(descriptor),
-    );
-  }
+  return nameOrTell(action, needed, unnamed, (descriptor) => Deno.permissions.querySync(descriptor), name);
 }
