@@ -156,16 +156,19 @@ export class EnvironmentBuilder {
       // Where locks do not work, a process with working ones may have removed what was empty.
       await this.#context.io.mkdir(dirname(directory), { recursive: true, mode: 0o700 });
       using _owned = await own(this.#context, `${directory}.own`);
+      let claimed = false;
       try {
         await this.#fill(directory, name, runtime, installer, specification, options);
         onProgress?.({ stage: "verify", subject: name });
         const details: EnvironmentDetails = { specification, runtime, installer: installer.name };
         await writeMarker(this.#context.io, directory, { kind: "environment", sha256: specHash, details });
         onProgress?.({ stage: "publish", subject: name });
+        claimed = await this.#store.claim(directory);
+        if (!claimed) throw new EnvironmentError(`Cannot publish environment "${name}": it was swept`);
         await this.#store.publish(name, directory, specHash, specification);
       } catch (error) {
         // Where locks do not work, a process with working ones may have taken this for left behind.
-        const swept = await statIfThere(this.#context.io, `${directory}.own`) === undefined;
+        const swept = !claimed && await statIfThere(this.#context.io, `${directory}.own`) === undefined;
         await this.#discardAfter(error, directory);
         if (!swept || attempt === SWEPT_ATTEMPTS) throw error;
         this.#context.logger.warn("Somebody swept what was being made: once more", directory, error);

@@ -268,7 +268,10 @@ export class EnvironmentStore {
     const root = this.#layout.environment(name);
     try {
       const entries = await listIfThere(this.#context.io, root);
-      if (entries.length === 1 && entries[0] === ".lock") await moveToTrash(this.#context, root);
+      if (entries.length !== 1 || entries[0] !== ".lock") return;
+      await this.#context.io.remove(join(root, ".lock"));
+      // Only if it is empty still: whoever has no locks may have begun to work there.
+      await this.#context.io.remove(root);
     } catch (error) {
       // It disturbs nobody, and the work that it was held for must not fail by it.
       this.#context.logger.debug("Cannot remove an empty directory", root, error);
@@ -309,7 +312,24 @@ export class EnvironmentStore {
       if (entry.endsWith(".tmp")) await removeIfThere(io, path);
       if (!isDirectoryName(entry)) continue;
       if (await readMarker(io, path, "environment") !== undefined) continue;
-      if (await isAbandoned(this.#context, `${path}.own`)) await this.discard(path);
+      if (!await isAbandoned(this.#context, `${path}.own`)) continue;
+      // Its maker may have marked and claimed it since, where locks do not tell that it is still there.
+      if (!await this.claim(path) && await readMarker(io, path, "environment") !== undefined) continue;
+      await this.discard(path);
+    }
+  }
+
+  /**
+   * Takes the mark of ownership of a directory away, which only one can do: its maker, who has marked it as whole and
+   * may now publish it, or a sweep, which may now discard it. Gives whether that was the caller.
+   */
+  async claim(directory: string): Promise<boolean> {
+    try {
+      await this.#context.io.remove(`${directory}.own`);
+      return true;
+    } catch (error) {
+      if (isNotFound(error)) return false;
+      throw error;
     }
   }
 

@@ -9,7 +9,7 @@
  * cache/                      what can be lost
  * pythons/<key>/              runtimes, immutable, marker last
  * tools/                      a private uv
- * envs/<name>/<hash>-<random>/  environments at their final path, marker last
+ * envs/<name>/<hash>-<random>/  environments at their final path, marker last; + .own until they are published
  * envs/<name>/<hash>.json       pointer from a specification to its directory, replaced atomically
  * envs/<name>/current.json      pointer to the one that the name means now
  * run/                        entries of running servers (not ours)
