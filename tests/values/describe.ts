@@ -45,9 +45,10 @@ function float(value: number): string {
  * languages.
  */
 function text(value: string): string {
-  return JSON.stringify(value).replace(/[\u007f-\uffff]/g, (unit) => {
-    return unit === "\x7f" ? unit : `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  });
+  return JSON.stringify(value).replace(
+    /[\u007f-\uffff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 function byCodePoint(a: string, b: string): number {
