@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "7bf400a6ebcd640fb472de5bf0c0aa25655440ca31b8666a208451ff9b375165";
+export const PYTHON_SOURCES_HASH: string = "290fcb5dd6b4a77b979aea15da26543e89026989f180baa6fa7c28b603ff2870";

@@ -25,7 +25,7 @@ from beep_host.json_payload import (
     has_handle,
     tagged,
 )
-from beep_host.json_text import loads, loads_plain
+from beep_host.json_text import loads_finite, loads_plain
 from beep_host.protocol import SESSION_HEADER
 from beep_host.replies import dumps
 
@@ -185,7 +185,7 @@ def hand_over(server: object, head: RequestHead, body: bytes | bytearray) -> Jso
         client = server.default_client if session is None else server.find_client(session.decode("latin-1"))
         client.touch()
         is_exact = b"exact=1" in head.query.split(b"&")
-        payload = None if head.method == b"GET" else (loads if is_exact else loads_plain)(bytes(body))
+        payload = None if head.method == b"GET" else (loads_finite if is_exact else loads_plain)(bytes(body))
         return run(client, name, payload, is_exact)
     except HostError as error:
         # Everything of the request was understood as HTTP: the connection can go on.

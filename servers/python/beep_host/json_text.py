@@ -14,6 +14,13 @@ def _refuse_constant(name: str) -> object:
     raise ValueError(f"{name} is not JSON")
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if number - number != 0:
+        raise ValueError(f"{text} is beyond the range of floats")
+    return number
+
+
 class _ScannerContext:
     strict = True
     object_hook = None
@@ -24,18 +31,24 @@ class _ScannerContext:
     memo: dict = {}
 
 
+class _FiniteContext(_ScannerContext):
+    # Of Python, so it costs: our own clients never write what is beyond the range.
+    parse_float = staticmethod(_finite)
+
+
 _scan = make_scanner(_ScannerContext())
+_scan_finite = make_scanner(_FiniteContext())
 
 
-def loads(data: bytes) -> object:
-    """The object of a JSON text in UTF-8."""
+def loads(data: bytes, scan: object = _scan) -> object:
+    """The object of a JSON text in UTF-8, as our own clients write it."""
     try:
         text = data.decode()
         try:
-            value, end = _scan(text, 0)
+            value, end = scan(text, 0)
         except StopIteration:
-            return _with_white_space(text)
-        return value if end == len(text) else _with_white_space(text)
+            return _with_white_space(text, scan)
+        return value if end == len(text) else _with_white_space(text, scan)
     except (ValueError, RecursionError) as error:
         raise ProtocolError(f"Cannot read message: {error}") from None
     except SystemError:
@@ -44,20 +57,25 @@ def loads(data: bytes) -> object:
             raise
         import json.decoder  # noqa: F401
 
-        return loads(data)
+        return loads(data, scan)
+
+
+def loads_finite(data: bytes) -> object:
+    """The object of a JSON text that anybody may have written: a number like 1e400 is refused, not made infinite."""
+    return loads(data, _scan_finite)
 
 
 def loads_plain(data: bytes) -> object:
-    """The object of a JSON text in UTF-8, for values without tags: bounded by `maxDepth`."""
-    value = loads(data)
+    """The same for values without tags: bounded by `maxDepth`."""
+    value = loads_finite(data)
     nesting.check_plain(data, value)
     return value
 
 
-def _with_white_space(text: str) -> object:
+def _with_white_space(text: str, scan: object) -> object:
     stripped = text.strip(" \t\r\n")
     try:
-        value, end = _scan(stripped, 0)
+        value, end = scan(stripped, 0)
     except StopIteration as stop:
         raise ProtocolError(f"Cannot read message: JSON value expected at character {stop.value}") from None
     if end != len(stripped):

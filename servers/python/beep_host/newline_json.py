@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from beep_host.errors import HostError, LimitError, error_payload
 from beep_host.json_api import run
-from beep_host.json_text import loads
+from beep_host.json_text import loads_finite
 from beep_host.nesting import nesting
 from beep_host.peer_watch import WATCH_AFTER_SECONDS, PeerGone, PeerWatch
 from beep_host.replies import dumps
@@ -39,7 +39,7 @@ def serve(sock: object, first_bytes: bytes, client: object, limits: object) -> N
 
 def _answer(line: bytes, client: object, lines: _Lines, watch: PeerWatch) -> bytes:
     try:
-        request = loads(line)
+        request = loads_finite(line)
         if type(request) is not dict or type(request.get("command")) is not str:
             return _failure('Cannot read line: it is not an object with the key "command"')
         payload = request.get("payload")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from beep_host.errors import ProtocolError
-from beep_host.json_text import loads
+from beep_host.json_text import loads_finite
 from beep_host.rpc_binary import is_default
 from beep_host.rpc_schema import ENUMS, MESSAGES
 
@@ -27,7 +27,7 @@ _readers: dict[str, dict] = {}
 
 def decode(name: str, data: object) -> dict:
     """The message in JSON text. Raises `ProtocolError` that says where it cannot be read."""
-    return _read(name, loads(bytes(data) or b"{}"), name, 0)
+    return _read(name, loads_finite(bytes(data) or b"{}"), name, 0)
 
 
 def _read(name: str, value: object, path: str, depth: int) -> dict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unittest
 
 from beep_host.errors import ConversionError, ProtocolError
-from beep_host.json_text import loads, loads_plain
+from beep_host.json_text import loads, loads_finite, loads_plain
 from beep_host.nesting import nesting
 
 
@@ -48,6 +48,14 @@ class JsonText(unittest.TestCase):
                     continue  # versions without the limit read it
             with self.assertRaises(ProtocolError, msg=data[:20]):
                 loads(data)
+
+    def test_numbers_beyond_the_range_of_floats(self) -> None:
+        for number in (b"1e400", b"-1e400", b"1" + b"0" * 400 + b".5"):
+            for data in (number, b" " + number, b'{"a":[' + number + b"]}"):
+                for load in (loads_finite, loads_plain):
+                    with self.assertRaisesRegex(ProtocolError, "beyond the range of floats"):
+                        load(data)
+        self.assertEqual(loads_finite(b"[1.5,-0.0,1e308,1e-400,3]"), [1.5, -0.0, 1e308, 0.0, 3])
 
     def test_values_without_tags_are_bounded(self) -> None:
         most = nesting.shallow_bytes
