@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "290fcb5dd6b4a77b979aea15da26543e89026989f180baa6fa7c28b603ff2870";
+export const PYTHON_SOURCES_HASH: string = "982c61646208a4c21e6ae8192edcd9595cf10f2bc2c352b03dbae578b2e181c4";

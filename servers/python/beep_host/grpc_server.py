@@ -10,6 +10,7 @@ from _queue import SimpleQueue
 from _thread import allocate_lock
 
 from beep_host import private_builtins, rpc_binary, rpc_service
+from beep_host.bell import Bell
 from beep_host.errors import HostError
 from beep_host.grpc_door import Door, bounds, credentials
 from beep_host.protocol import SESSION_HEADER
@@ -24,6 +25,10 @@ _MAX_KEPT_BYTES = 256 * 1024
 # Of the 8 KiB that clients take as metadata.
 _MAX_DETAIL_BYTES = 4096
 _MAX_MESSAGE = 500
+# So many calls at once are waited for by bells: with more of them, how a single one is woken does not matter.
+_MAX_BELLS = 8
+# Those that nobody uses.
+_bells: list[Bell] = []
 
 
 def serve(server: object, bootstrap: dict) -> str:
@@ -57,6 +62,9 @@ def serve(server: object, bootstrap: dict) -> str:
         grpc_server.stop(0)
 
     server.on_close.append(close)
+    # Each call goes from a thread of grpcio's to that of its session and back.
+    server.rings_sessions = True
+    _bells.extend([Bell() for _ in range(_MAX_BELLS)])
     scheme = "https" if bootstrap.get("tls") else "http"
     return f"{scheme}://{name}:{port}"
 
@@ -206,6 +214,7 @@ class _UnaryAnswer:
         self.failure: Status | None = None
         self.is_done = False
         self._claim = allocate_lock()
+        self._bell: Bell | None = None
         self._done = allocate_lock()
         self._done.acquire()
 
@@ -223,11 +232,25 @@ class _UnaryAnswer:
 
     def wait(self) -> None:
         """Waits for the end."""
+        try:
+            bell = self._bell = _bells.pop()
+        except IndexError:
+            bell = None
+        if bell is not None:
+            try:
+                while not self.is_done:
+                    bell.wait()
+                self._bell = None
+                _bells.append(bell)
+            except OSError:
+                pass  # it is broken, and not used again
         self._done.acquire()
 
     def _end(self) -> None:
         self.is_done = True
         self._done.release()
+        if self._bell is not None:
+            self._bell.ring()
 
 
 class _StreamAnswer:

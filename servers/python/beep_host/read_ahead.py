@@ -16,6 +16,8 @@ from __future__ import annotations
 import _socket
 from _thread import allocate_lock, get_ident
 
+from beep_host.bell import Bell
+
 # So long the session's thread waits for the next request.
 _PATIENCE_MS = 5
 # After one to two times this a call that has not ended is taken over.
@@ -29,16 +31,17 @@ _readers: dict[int, Reader] = {}
 class Reader:
     """Takes the calls of a session's thread from its queue, and reads a connection meanwhile that was lent to it."""
 
-    __slots__ = ("_bell", "_ear", "_is_listening", "_lent", "_poll", "_polled", "_queue", "_state")
+    __slots__ = ("_bell", "_is_listening", "_is_rung", "_lent", "_poll", "_polled", "_queue", "_state")
 
-    def __init__(self, queue: object, state: object) -> None:
-        """On the session's thread. `state` is what runs on it (`execution.ThreadState`)."""
+    def __init__(self, queue: object, state: object, is_rung: bool = False) -> None:
+        """On the session's thread. `state` is what runs on it (`execution.ThreadState`); with `is_rung` it waits for `ring`
+        also when nothing is lent to it."""
+        self._is_rung = is_rung
         self._queue = queue
         self._state = state
         self._lent: LentReading | None = None
         self._is_listening = False
-        self._bell: _socket.socket | None = None
-        self._ear: _socket.socket | None = None
+        self._bell: Bell | None = None
         self._poll: object | None = None
         self._polled: LentReading | None = None
         _readers[state.ident] = self
@@ -52,6 +55,8 @@ class Reader:
                 lent.read_next()
             else:
                 lent.give_back()
+        if self._is_rung:
+            self._wait_for_ring()
         return queue.get()
 
     def ring(self) -> None:
@@ -59,10 +64,7 @@ class Reader:
         bell = self._bell
         # Before there is a bell, the listener has not looked into the queue yet.
         if self._is_listening and bell is not None:
-            try:
-                bell.send(b"\0")
-            except OSError:
-                pass  # it rings already, or the session has ended
+            bell.ring()
 
     def close(self) -> None:
         """Ends it, on its thread."""
@@ -71,7 +73,6 @@ class Reader:
         self._polled = None
         if self._bell is not None:
             self._bell.close()
-            self._ear.close()
 
     def let_go(self) -> None:
         """Gives back what was lent, before something else is done."""
@@ -86,6 +87,19 @@ class Reader:
         self._lent = lent
         return True
 
+    def _wait_for_ring(self) -> None:
+        """Waits until there is something in the queue."""
+        self._is_listening = True
+        try:
+            if self._bell is None:
+                self._bell = Bell()
+            while self._queue.empty():
+                self._bell.wait()
+        except OSError:
+            self._is_rung = False  # there is none to be had, or it is broken; the queue wakes as well
+        finally:
+            self._is_listening = False
+
     def _hears_from(self, lent: LentReading) -> bool:
         if lent.has_unread:
             return True
@@ -97,10 +111,10 @@ class Reader:
             if not self._queue.empty():
                 return False
             found = self._poll.poll(_PATIENCE_MS)
-            if len(found) == 1 and found[0][0] != self._ear.fileno():
+            if len(found) == 1 and found[0][0] != self._bell.fileno():
                 return True
             if found:
-                self._ear.recv(64)
+                self._bell.wait()
             return False
         except (OSError, ValueError):  # a socket that is closed has the descriptor -1, which poll() calls a wrong value
             return False  # the connection's own thread finds the same, and knows what to do
@@ -111,13 +125,10 @@ class Reader:
         from select import POLLIN, poll
 
         if self._bell is None:
-            bell, self._ear = _socket.socketpair()
-            bell.setblocking(False)
-            self._ear.setblocking(False)
-            self._bell = bell
+            self._bell = Bell()
         self._polled = None
         self._poll = poll()
-        self._poll.register(self._ear.fileno(), POLLIN)
+        self._poll.register(self._bell.fileno(), POLLIN)
         self._poll.register(lent.fileno(), POLLIN)
         self._polled = lent
 

@@ -39,6 +39,8 @@ class Server:
         self.pool = CallPool(self.limits.max_threads)
         self.is_closing = False
         self.on_close: list = []
+        # Whether the threads of sessions wait on sockets: see `grpc_server.py`.
+        self.rings_sessions = False
         # What the ready line says beside the address.
         self.ready_facts: dict = {}
         # How a forked child lets go of descriptors; see `forking.py`.

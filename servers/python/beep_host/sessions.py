@@ -98,7 +98,7 @@ class Session:
         waiter = QueueWaiter(queue, state)
         self.thread_ident = state.ident
         self.waiter = waiter
-        reader = self._reader = Reader(queue, state)
+        reader = self._reader = Reader(queue, state, self.server.rings_sessions)
         try:
             while True:
                 if waiter.deferred:

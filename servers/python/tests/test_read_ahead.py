@@ -12,7 +12,7 @@ from random import Random
 from types import SimpleNamespace
 from unittest.mock import patch
 
-from beep_host import read_ahead
+from beep_host import bell, read_ahead
 from beep_host.connect_server import ConnectServer
 from tests.http_support import Connection, HttpTestCase, run_together
 
@@ -249,10 +249,50 @@ class ReaderRaces(unittest.TestCase):
             self.reader.ring()
             return socket.socketpair()
 
-        with patch.object(read_ahead, "_socket", SimpleNamespace(socketpair=make_pair)):
+        with patch.object(bell, "socketpair", make_pair):
             self.assertTrue(self.reader.take(lent))
             self.assertEqual(self.reader.next(), "call")
         self.assertEqual(given_back, [ours])
+
+
+class RungReader(unittest.TestCase):
+    """A session's reader that waits on a bell, as gRPC's do."""
+
+    def setUp(self) -> None:
+        self.queue = queue.SimpleQueue()
+        self.reader = read_ahead.Reader(self.queue, SimpleNamespace(ident=-1, running=None), True)
+        self.addCleanup(self.reader.close)
+
+    def put(self, call: object) -> None:
+        self.queue.put(call)
+        self.reader.ring()
+
+    def test_what_comes_before_it_waits_and_while_it_waits(self) -> None:
+        self.put("before")
+        self.assertEqual(self.reader.next(), "before")
+        for number in range(200):
+            thread = threading.Thread(target=self.put, args=(number,))
+            thread.start()
+            self.assertEqual(self.reader.next(), number)
+            thread.join()
+
+    def test_a_bell_that_user_code_has_broken(self) -> None:
+        self.put("first")
+        self.reader.next()
+        hammer = self.reader._bell._hammer
+        threading.Timer(0.05, hammer.close).start()
+        threading.Timer(0.1, self.put, ["second"]).start()
+        self.assertEqual(self.reader.next(), "second")
+        threading.Timer(0.05, self.put, ["third"]).start()
+        self.assertEqual(self.reader.next(), "third")
+
+    def test_no_sockets_are_left(self) -> None:
+        def refuse() -> tuple:
+            raise OSError("Too many open files")
+
+        with patch.object(bell, "socketpair", refuse):
+            threading.Timer(0.05, self.put, ["call"]).start()
+            self.assertEqual(self.reader.next(), "call")
 
 
 if __name__ == "__main__":
