@@ -9,6 +9,7 @@
  * @module
  */
 
+import { checkSignal, checkTimeoutMs } from "../core/argument.ts";
 import type { CallOptions, KeywordArguments, PythonHostBackend } from "../core/backend.ts";
 import type { CallCounters } from "../core/call_counters.ts";
 import { showAs } from "../core/inspection.ts";
@@ -35,7 +36,6 @@ import {
   type PoolWork,
   type PythonHostPoolOptions,
 } from "./pool_options.ts";
-import { checkTimeoutMs } from "../transports/pending_call.ts";
 import { WorkerQueue } from "./pool_queue.ts";
 import { PoolWorker, type WorkerEvents } from "./pool_worker.ts";
 import { resolveTransport } from "./transports.ts";
@@ -119,7 +119,7 @@ export class PythonHostPool implements AsyncDisposable {
    * Makes the environment when it is not there yet, and starts all servers at once; settles when every one is ready.
    * Needs the permissions of `PythonHost.start`, and rejects with its errors.
    *
-   * @throws {PythonHostError} with code `argument` for a size below one, and other numbers that are none.
+   * @throws {PythonHostError} with code `argument` for a size below 1 or above 1,024, and other options that are none.
    * @throws {PythonError} when `setup` raises.
    */
   static async start(options: PythonHostPoolOptions = {}): Promise<PythonHostPool> {
@@ -178,6 +178,8 @@ export class PythonHostPool implements AsyncDisposable {
     const { ordered = true, maxInFlight = 2 * this.size, signal, timeoutMs, crashRetries } = options;
     checkMap(items, work);
     checkCount("maxInFlight", maxInFlight, 1);
+    checkSignal(signal);
+    checkTimeoutMs(timeoutMs);
     const one = (item: Item, signal: AbortSignal): Promise<Result> =>
       this.#accept(() => {
         const given = this.#nesting.given(isBounded(options));
@@ -211,7 +213,6 @@ export class PythonHostPool implements AsyncDisposable {
    * ```
    */
   async use(options: PoolUseOptions = {}): Promise<LentBackend> {
-    checkTimeoutMs(options.timeoutMs);
     const over = Promise.withResolvers<void>();
     const lent = Promise.withResolvers<LentBackend>();
     const given = this.#nesting.given(isBounded(options));

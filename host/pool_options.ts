@@ -4,14 +4,14 @@
  * @module
  */
 
+import { argumentError, checkSignal } from "../core/argument.ts";
 import type { CallOptions, PythonHostBackend } from "../core/backend.ts";
 import type { CallStatistics } from "../core/call_counters.ts";
-import { PythonHostError } from "../core/errors.ts";
 import { type PythonHostOptions, replacesUninterruptible } from "./options.ts";
 
 /** Options of `PythonHostPool.start`: those of a host, and what concerns the workers. */
 export interface PythonHostPoolOptions extends Omit<PythonHostOptions, "restart"> {
-  /** How many servers there are. @default {the number of processors} */
+  /** How many servers there are, at most 1,024. @default {the number of processors} */
   readonly size?: number | undefined;
   /**
    * Run on each new worker before it gets work: Python code, or a function. What it imports and defines is there for all
@@ -89,36 +89,38 @@ export interface PoolStatistics extends CallStatistics {
   readonly recycled: number;
 }
 
-/** Checks the numbers that a pool is started with. */
+/** Each is a process, and all are started at once: more is a slip of the pen, which would take the machine with it. */
+const MOST_WORKERS = 1024;
+
+/** Checks what a pool is started with. */
 export function checkPoolOptions(options: PythonHostPoolOptions): void {
-  const { size, maxCallsPerWorker, maxWorkerAgeMs, maxWorkerMemoryBytes, crashRetries } = options;
+  const { size, setup, maxCallsPerWorker, maxWorkerAgeMs, maxWorkerMemoryBytes, crashRetries } = options;
   replacesUninterruptible(options.uninterruptible); // throws when it is none
-  checkCount("size", size, 1);
+  checkSignal(options.signal);
+  checkCount("size", size, 1, MOST_WORKERS);
+  if (setup !== undefined && typeof setup !== "string" && typeof setup !== "function") {
+    throw argumentError("setup", "Python code or a function", setup);
+  }
   checkCount("maxCallsPerWorker", maxCallsPerWorker, 1);
   checkNumber("maxWorkerAgeMs", maxWorkerAgeMs, 1);
   checkNumber("maxWorkerMemoryBytes", maxWorkerMemoryBytes, 1);
   checkCount("crashRetries", crashRetries, 0);
 }
 
-/** Throws unless the option is left out or an integer of at least `least`. */
-export function checkCount(name: string, value: number | undefined, least: number): void {
-  if (value === undefined || (Number.isInteger(value) && value >= least)) return;
-  throw new PythonHostError(
-    "argument",
-    `Cannot use ${name}: it must be an integer of at least ${least}, current value is ${value}`,
-  );
+/** Throws unless the option is left out or an integer of at least `least`, and of at most `most`. */
+export function checkCount(name: string, value: number | undefined, least: number, most = Infinity): void {
+  if (value === undefined || (Number.isInteger(value) && value >= least && value <= most)) return;
+  const range = most === Infinity ? `of at least ${least}` : `from ${least} to ${most}`;
+  throw argumentError(name, `an integer ${range}`, value);
 }
 
 /** Throws unless the option is left out or a number of at least `least`. */
 export function checkNumber(name: string, value: number | undefined, least: number): void {
   if (value === undefined || (typeof value === "number" && value >= least)) return;
-  throw new PythonHostError(
-    "argument",
-    `Cannot use ${name}: it must be a number of at least ${least}, current value is ${value}`,
-  );
+  throw argumentError(name, `a number of at least ${least}`, value);
 }
 
 /** Whether the caller has set an end to a wait himself. */
-export function isBounded(options: CallOptions = {}): boolean {
-  return options.signal !== undefined || options.timeoutMs !== undefined;
+export function isBounded(options: CallOptions | undefined): boolean {
+  return options?.signal !== undefined || options?.timeoutMs !== undefined;
 }

@@ -11,6 +11,7 @@
  * @module
  */
 
+import { checkSignal } from "../core/argument.ts";
 import type {
   CallOptions,
   CloseOptions,
@@ -102,6 +103,7 @@ export class PythonHost implements PythonHostBackend {
    * @throws {PermissionNeededError} naming the missing flags.
    */
   static async start(given: PythonHostOptions = {}): Promise<PythonHost> {
+    checkSignal(given.signal);
     given.signal?.throwIfAborted();
     const transport = resolveTransport(given);
     requireHostPermissions(given, transport);
@@ -325,7 +327,7 @@ export class PythonHost implements PythonHostBackend {
     const { live } = this.#supervisor;
     this.#functions.refuseCycle(live?.backend, options);
     if (live !== undefined) return call(live.backend, options);
-    return callWhenReady(this.#supervisor.ready(), options, call);
+    return callWhenReady(() => this.#supervisor.ready(), options, call);
   }
 
   /** As {@linkcode #on}, for a call that a handle of an earlier server must not reach. */

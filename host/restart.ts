@@ -4,7 +4,8 @@
  * @module
  */
 
-import { CrashLoopError, PythonHostError } from "../core/errors.ts";
+import { argumentError } from "../core/argument.ts";
+import { CrashLoopError, type PythonHostError } from "../core/errors.ts";
 
 /** How a server that ended by itself is started again. */
 export interface RestartOptions {
@@ -63,8 +64,5 @@ function checked(name: keyof Limits, value: number | undefined): number {
   const used = value ?? DEFAULTS[name];
   // `!(… >= 0)` is true for NaN too.
   if (typeof used === "number" && used >= 0) return used;
-  throw new PythonHostError(
-    "argument",
-    `Cannot use restart option ${name}: it must be a number of at least 0, current value is ${used}`,
-  );
+  throw argumentError(`restart option ${name}`, "a number of at least 0", used);
 }

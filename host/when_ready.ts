@@ -4,6 +4,7 @@
  * @module
  */
 
+import { checkCallOptions } from "../core/argument.ts";
 import type { CallOptions, PythonHostBackend } from "../core/backend.ts";
 import { CallTimeoutError } from "../core/errors.ts";
 import type { Generation } from "./generation.ts";
@@ -16,12 +17,12 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** Waits for the generation and makes the call there. */
 export function callWhenReady<T>(
-  ready: Promise<Generation>,
+  ready: () => Promise<Generation>,
   options: CallOptions | undefined,
   call: BackendCall<T>,
 ): Promise<T> {
   return withDeadline(options, async (options) => {
-    const { backend } = await unlessAborted(ready, options?.signal);
+    const { backend } = await unlessAborted(ready(), options?.signal);
     return await call(backend, options);
   });
 }
@@ -31,9 +32,9 @@ export async function withDeadline<O extends CallOptions, T>(
   options: O | undefined,
   work: (options: O | undefined) => Promise<T>,
 ): Promise<T> {
-  const { signal, timeoutMs } = options ?? {};
-  // One that is no deadline is refused by the backend, to which all come in the end.
-  if (options === undefined || timeoutMs === undefined || !(timeoutMs > 0)) return await work(options);
+  if (options !== undefined) checkCallOptions(options);
+  if (options?.timeoutMs === undefined) return await work(options);
+  const { signal, timeoutMs } = options;
   const deadline = new AbortController();
   const timer = setTimeout(
     () => deadline.abort(new CallTimeoutError("complete call", timeoutMs)),

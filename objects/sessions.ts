@@ -4,6 +4,7 @@
  * @module
  */
 
+import { checkSignal } from "../core/argument.ts";
 import type { CallOptions, CloseOptions, KeywordArguments, PythonHostBackend } from "../core/backend.ts";
 import type { MimeBundle } from "../core/call_events.ts";
 import { showAs } from "../core/inspection.ts";
@@ -204,6 +205,7 @@ export class PythonSession extends BackendFacade {
     if (this.#closing !== null) {
       throw new ConnectionClosedError(`Cannot use session "${this.id}": it was closed`);
     }
+    checkSignal(options.signal);
     const own = this.#interrupt.signal;
     const signal = options.signal === undefined ? own : AbortSignal.any([options.signal, own]);
     return { ...options, session: this.id, signal };

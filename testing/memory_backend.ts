@@ -7,6 +7,7 @@
  * @module
  */
 
+import { checkCallOptions } from "../core/argument.ts";
 import type {
   CallOptions,
   CloseOptions,
@@ -260,15 +261,9 @@ export class MemoryBackend implements PythonHostBackend {
     options: CallOptions = {},
     body: (signal: AbortSignal) => T | Promise<T>,
   ): Promise<T> {
-    const { timeoutMs, signal } = options;
     this.#closed.signal.throwIfAborted();
-    if (timeoutMs !== undefined && !(typeof timeoutMs === "number" && timeoutMs > 0)) {
-      throw new PythonHostError(
-        "argument",
-        `Cannot use timeoutMs: it must be a number above 0, current value is ${timeoutMs}`,
-      );
-    }
-    signal?.throwIfAborted();
+    checkCallOptions(options);
+    const { timeoutMs, signal } = options;
     const deadline = new AbortController();
     const timer = timeoutMs === undefined ? undefined : setTimeout(
       () => deadline.abort(new CallTimeoutError(action, timeoutMs)),

@@ -12,6 +12,7 @@
  * @module
  */
 
+import { checkCallOptions } from "../core/argument.ts";
 import type { CallOptions, CloseOptions, InitializeOptions } from "../core/backend.ts";
 import { CallCounters } from "../core/call_counters.ts";
 import {
@@ -26,7 +27,7 @@ import { deliverEvent } from "./call_events.ts";
 import { CallObserver } from "./call_observer.ts";
 import { findTracer } from "./call_tracer.ts";
 import type { ClientOptions } from "./client_options.ts";
-import { checkTimeoutMs, LONGEST_TIMER_MS, PendingCall, Stopper, type StopperHost } from "./pending_call.ts";
+import { LONGEST_TIMER_MS, PendingCall, Stopper, type StopperHost } from "./pending_call.ts";
 import { explained } from "./ending.ts";
 import { errorFromPayload } from "./reply_errors.ts";
 import type { IncomingParts, Wire, WireEvents, WireWelcome } from "./wire.ts";
@@ -113,8 +114,7 @@ export class CallTable implements StopperHost, WireEvents {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const onAbort = () => abort.abort(signal!.reason);
     try {
-      checkTimeoutMs(timeoutMs);
-      signal?.throwIfAborted();
+      checkCallOptions({ signal, timeoutMs });
       signal?.addEventListener("abort", onAbort);
       timer = setTimeout(
         () => abort.abort(new CallTimeoutError("connect", timeoutMs)),
@@ -152,7 +152,7 @@ export class CallTable implements StopperHost, WireEvents {
   ): Promise<PendingCall> {
     const options = details.options ?? NO_OPTIONS;
     if (this.#reason !== null) throw this.#host.options.afterEnd?.(this.#reason) ?? this.#reason;
-    checkTimeoutMs(options.timeoutMs);
+    // Once more: a getter among the arguments may have aborted it.
     options.signal?.throwIfAborted();
     const id = this.#nextId++;
     const message: RequestMessage = details.wire === undefined

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { checkCallOptions, checkLabel } from "../core/argument.ts";
 import type {
   CallOptions,
   CloseOptions,
@@ -33,7 +34,7 @@ import { type ClientOptions, interruptGraceMsOf } from "./client_options.ts";
 import type { PendingCall } from "./pending_call.ts";
 import { showUnanswered } from "./unanswered_calls.ts";
 import { errorFromPayload } from "./reply_errors.ts";
-import { checkLabel, checkOptions, laneOf, NO_OPTIONS, requestOptions } from "./request_options.ts";
+import { laneOf, NO_OPTIONS, requestOptions } from "./request_options.ts";
 import type { IncomingParts, Wire } from "./wire.ts";
 
 /** The base of the backends of this library. */
@@ -230,6 +231,7 @@ export abstract class PythonHostClient implements PythonHostBackend {
 
   /** Asks what must not wait for a session's thread. */
   async #control(operation: Operation, args: readonly unknown[], options: CallOptions): Promise<unknown> {
+    if (options !== NO_OPTIONS) checkCallOptions(options);
     return this.#valueOf(await this.#calls.request(operation, args, { options, lane: "control" }));
   }
 
@@ -243,7 +245,7 @@ export abstract class PythonHostClient implements PythonHostBackend {
     target?: number | string | readonly number[],
   ): Promise<PendingCall> {
     // A call that is not made must register no function.
-    checkOptions(options);
+    if (options !== NO_OPTIONS) checkCallOptions(options);
     const used = typeof target === "number" ? [target] : target instanceof Array ? [...target] : undefined;
     const parent = this.#callbacks.current();
     const { row, parts, tagged, handles } = this.#arguments.encode(args);

@@ -4,8 +4,9 @@
  * @module
  */
 
+import { argumentError } from "../core/argument.ts";
 import type { CallCounters } from "../core/call_counters.ts";
-import { PythonHostError } from "../core/errors.ts";
+import type { PythonHostError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { CallTracer } from "./call_tracer.ts";
 import type { ExplainEnd } from "./ending.ts";
@@ -63,11 +64,6 @@ const DEFAULT_INTERRUPT_GRACE_MS = 2_000;
 export function interruptGraceMsOf(options: ClientOptions): number {
   const graceMs = options.interruptGraceMs ?? DEFAULT_INTERRUPT_GRACE_MS;
   // `!(… >= 0)` is true for NaN too.
-  if (!(graceMs >= 0)) {
-    throw new PythonHostError(
-      "argument",
-      `Cannot use interruptGraceMs: it must be a number of at least 0, current value is ${graceMs}`,
-    );
-  }
+  if (!(graceMs >= 0)) throw argumentError("interruptGraceMs", "a number of at least 0", graceMs);
   return graceMs;
 }

@@ -14,7 +14,7 @@
  */
 
 import type { CallOptions } from "../core/backend.ts";
-import { CallNotInterruptedError, CallTimeoutError, PythonHostError } from "../core/errors.ts";
+import { CallNotInterruptedError, CallTimeoutError } from "../core/errors.ts";
 import { JsonText, type Lane, type Operation, type RequestMessage } from "../core/protocol.ts";
 import type { CallContext } from "./callbacks.ts";
 import type { CallSpan } from "./call_tracer.ts";
@@ -175,18 +175,6 @@ export class Stopper implements EventListenerObject {
     const ended = this.#host.endServer?.();
     if (ended === undefined) reject(makeReason());
     else ended.catch(reject);
-  }
-}
-
-/** Throws when `timeoutMs` is not a number of milliseconds above zero. */
-export function checkTimeoutMs(timeoutMs: number | undefined): void {
-  // `!(… > 0)` is true for NaN too.
-  if (timeoutMs !== undefined && !(typeof timeoutMs === "number" && timeoutMs > 0)) {
-    throw new PythonHostError(
-      "argument",
-      `Cannot use timeoutMs: it must be a number above 0, current value is ${timeoutMs}`,
-      { hint: "Leave timeoutMs out for a call without a deadline." },
-    );
   }
 }
 

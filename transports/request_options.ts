@@ -5,13 +5,9 @@
  */
 
 import type { CallOptions } from "../core/backend.ts";
-import { PythonHostError } from "../core/errors.ts";
 import type { Lane, RequestOptions } from "../core/protocol.ts";
 import { askForEvents } from "./call_events.ts";
 import type { WaitingCall } from "./callbacks.ts";
-import { checkTimeoutMs } from "./pending_call.ts";
-
-const RESULTS: readonly string[] = ["auto", "value", "handle", "arrow"];
 
 /** The options of a call that has none. */
 export const NO_OPTIONS: CallOptions = {};
@@ -20,26 +16,6 @@ export const NO_OPTIONS: CallOptions = {};
 export function laneOf(options: CallOptions, parent: WaitingCall | undefined): Lane {
   if (options.concurrent === true || options.session !== undefined) return "control";
   return parent?.lane ?? "session";
-}
-
-/** Throws what keeps a call from being made; before anything of it is encoded. */
-export function checkOptions({ signal, timeoutMs, result }: CallOptions): void {
-  signal?.throwIfAborted();
-  checkTimeoutMs(timeoutMs);
-  if (result === undefined || RESULTS.includes(result)) return;
-  throw new PythonHostError(
-    "argument",
-    `Cannot use result: it must be one of ${RESULTS.join(", ")}, current value is ${result}`,
-  );
-}
-
-/** Throws unless it can be the label of a further session; none at all would mean the backend's own. */
-export function checkLabel(label: string): void {
-  if (typeof label === "string" && label !== "" && label.isWellFormed()) return;
-  throw new PythonHostError(
-    "argument",
-    "Cannot use session: its label must be a string that is not empty, without lone surrogates",
-  );
 }
 
 /** The options on the wire, or undefined when all have their usual values: most requests have none. */

@@ -5,6 +5,7 @@
  */
 
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import type { CallOptions } from "../../core/backend.ts";
 import {
   CallNotInterruptedError,
   CallTimeoutError,
@@ -105,6 +106,43 @@ export const CANCELLATION: readonly Clause[] = [
       for (const timeoutMs of [2 ** 31, 1e300, Infinity]) {
         assertEquals(await backend.evaluate(QUICK_CODE, undefined, { timeoutMs }), 2);
       }
+    },
+  ),
+  clause(
+    "option-arguments",
+    "options that are none are argument errors that name the option",
+    async ({ backend }) => {
+      const wrong: [name: string, value: unknown][] = [
+        ...["onStdout", "onStderr", "onLog", "onProgress", "onDisplay", "onInput"].map((name) =>
+          [name, true] as [string, unknown]
+        ),
+        ["timeoutMs", "5"],
+        ["signal", {}],
+        ["signal", null],
+        ["result", "json"],
+        ["session", ""],
+        ["session", 5],
+        ["session", "\ud800"],
+      ];
+      for (const [name, value] of wrong) {
+        const options = { [name]: value } as CallOptions;
+        for (
+          const call of [
+            () => backend.evaluate(QUICK_CODE, {}, options),
+            () => backend.isModuleAvailable("math", options),
+          ]
+        ) {
+          const error = await assertRejects(call, PythonHostError, name);
+          assertEquals(error.code, "argument");
+        }
+      }
+      const noOptions = await assertRejects(
+        () => backend.evaluate(QUICK_CODE, {}, null as unknown as CallOptions),
+        PythonHostError,
+        "options",
+      );
+      assertEquals(noOptions.code, "argument");
+      assertEquals(await backend.evaluate(QUICK_CODE), 2);
     },
   ),
   pythonClause("loop", "a loop in Python is stopped", async (context) => {

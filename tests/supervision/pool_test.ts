@@ -16,6 +16,7 @@ import {
   PythonHostError,
   ServerExitedError,
 } from "../../core/errors.ts";
+import type { CallOptions } from "../../core/backend.ts";
 import { PythonHostPool, type PythonHostPoolOptions } from "../../host/mod.ts";
 import { makePlace, rejection, until } from "./_servers.ts";
 
@@ -279,6 +280,8 @@ Deno.test("numbers that are none are refused before anything is started", async 
     const [name, value] of Object.entries({
       size: 0,
       maxCallsPerWorker: 0,
+      setup: 5,
+      signal: true,
       maxWorkerAgeMs: NaN,
       maxWorkerMemoryBytes: -1,
       crashRetries: 1.5,
@@ -289,9 +292,19 @@ Deno.test("numbers that are none are refused before anything is started", async 
     assertStringIncludes(error.message, `Cannot use ${name}: it must be`);
     assertStringIncludes(error.message, `current value is ${value}`);
   }
+  const many = await assertRejects(() => PythonHostPool.start({ size: 1e9 }), PythonHostError);
+  assertStringIncludes(
+    many.message,
+    "size: it must be an integer from 1 to 1024, current value is 1000000000",
+  );
   await using bench = await makeBench();
   await using pool = await bench.start({ size: 1 });
   assertInstanceOf(await rejection(pool.run("1", undefined, { crashRetries: -1 })), PythonHostError);
+  for (const options of [{ timeoutMs: "5" }, { signal: {} }, { timeoutMs: 0 }] as unknown as CallOptions[]) {
+    assertInstanceOf(await rejection(pool.run("1", undefined, options)), PythonHostError);
+    assertInstanceOf(await rejection(pool.use(options)), PythonHostError);
+    assertThrows(() => pool.map([1], "1", options), PythonHostError);
+  }
   try {
     pool.map([1], "1", { maxInFlight: 0 });
     throw new Error("it was let through");

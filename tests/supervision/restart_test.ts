@@ -169,7 +169,7 @@ Deno.test("options that are none are refused before a server is started", async 
     assertEquals(error.code, "argument");
     assertStringIncludes(
       error.message,
-      `${name}: it must be a number of at least 0, current value is ${value}`,
+      `${name}: it must be a number of at least 0, current value is ${Deno.inspect(value)}`,
     );
   }
   const error = await assertRejects(
