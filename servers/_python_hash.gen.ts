@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "982c61646208a4c21e6ae8192edcd9595cf10f2bc2c352b03dbae578b2e181c4";
+export const PYTHON_SOURCES_HASH: string = "36113fa2185e98a20225680cbb2bc505db0337d9dd35ae31b79f8a9ba135db11";

@@ -52,6 +52,54 @@ export const OPERATIONS: readonly Clause[] = [
     assertEquals(await backend.callMethod(builtins, "len", ["four"]), 4);
     assertEquals(await backend.callMethod(builtins, "dict", [], { a: 1 }), { a: 1 });
   }),
+  clause(
+    "call-arguments",
+    "arguments of another shape than an array and an object of keywords are refused, never taken apart",
+    async ({ backend }) => {
+      const builtins = await backend.importModule("builtins");
+      for (const wrong of [{ sep: "-" }, "abc", 5, new Map([["a", 1]]), new Set([1]), new Uint8Array(2)]) {
+        const args = wrong as unknown as unknown[];
+        for (
+          const call of [
+            () => backend.callMethod(builtins, "print", args),
+            () => backend.createObject("builtins", "list", args),
+          ]
+        ) {
+          const error = await assertRejects(call, PythonHostError, "by position");
+          assertEquals(error.code, "argument");
+        }
+      }
+      for (const wrong of [["a"], "abc", 5, new Set(["a"]), new Uint8Array(2)]) {
+        const error = await assertRejects(
+          () => backend.callMethod(builtins, "dict", [], wrong as unknown as Record<string, unknown>),
+          PythonHostError,
+          "by keyword",
+        );
+        assertEquals(error.code, "argument");
+      }
+      assertEquals(await backend.callMethod(builtins, "dict", undefined, undefined), {});
+    },
+  ),
+  clause(
+    "names",
+    "a name that is no string is refused by every operation that takes one",
+    async ({ backend }) => {
+      const builtins = await backend.importModule("builtins");
+      for (const wrong of [5, null, {}, [], new Uint8Array(1)] as unknown as string[]) {
+        for (
+          const call of [
+            () => backend.importModule(wrong),
+            () => backend.isModuleAvailable(wrong),
+            () => backend.createObject("builtins", wrong),
+            () => backend.getAttribute(builtins, wrong),
+            () => backend.setAttribute(builtins, wrong, 1),
+          ]
+        ) {
+          assertEquals((await assertRejects(call, PythonHostError)).code, "argument");
+        }
+      }
+    },
+  ),
   clause("call-unknown", "an unknown method is an AttributeError", async ({ backend }) => {
     const module = await backend.importModule("math");
     const error = await assertRejects(() => backend.callMethod(module, "no_such_function"), PythonError);

@@ -121,7 +121,7 @@ def import_named(call: object, name: str) -> list:
 def create(call: object, owner: object, name: str, args: list | None = None, kwargs: dict | None = None) -> list:
     """Makes an object of a class of a module, given by handle or name."""
     module = import_module(owner) if type(owner) is str else _resolve(call, owner)
-    created = _member(module, name)(*(args or ()), **_keywords(kwargs))
+    created = _member(module, name)(*_positional(args), **_keywords(kwargs))
     return list(call.session.handles.add(created))
 
 
@@ -130,7 +130,7 @@ def call_method(call: object, owner: object, name: str, args: list | None = None
     target = _resolve(call, owner)
     if name:
         target = _member(target, name)
-    return target(*(args or ()), **_keywords(kwargs))
+    return target(*_positional(args), **_keywords(kwargs))
 
 
 def get_attribute(call: object, owner: object, name: str) -> object:
@@ -140,6 +140,8 @@ def get_attribute(call: object, owner: object, name: str) -> object:
 
 def set_attribute(call: object, owner: object, name: str, value: object) -> None:
     """Sets an attribute."""
+    if type(name) is not str:
+        raise ArgumentError(f"Cannot set attribute {name!r}: its name must be a string")
     setattr(_resolve(call, owner), name, value)
 
 
@@ -151,6 +153,8 @@ def release(call: object, ids: list) -> None:
 
 def available(call: object, name: str) -> bool:
     """Whether a module could be imported, found without importing it; its parent packages are."""
+    if type(name) is not str:
+        raise ArgumentError(f"Cannot look for module {name!r}: its name must be a string")
     if name in sys.modules:
         return sys.modules[name] is not None
     from importlib.util import find_spec
@@ -190,9 +194,23 @@ def _member(owner: object, name: str) -> object:
     return getattr(owner, name)
 
 
+def _positional(args: list | None) -> list | tuple:
+    if isinstance(args, (list, tuple)):
+        return args
+    if args is None:
+        return ()
+    # A dict would unpack to its keys, and a string to its characters.
+    raise ArgumentError(
+        f"Cannot pass arguments: those by position must be a list, not {type(args).__name__}",
+        hint="Arguments by keyword come after the list of those by position.",
+    )
+
+
 def _keywords(kwargs: dict | None) -> dict:
     if not kwargs:
         return {}
+    if not isinstance(kwargs, dict):
+        raise ArgumentError(f"Cannot pass arguments: those by keyword must be a dict, not {type(kwargs).__name__}")
     for key in kwargs:
         if type(key) is not str:
             raise ConversionError("Cannot pass keyword argument: its name must be a string", "$.kwargs")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from beep_host.errors import guarded_repr
 from beep_host.output import call_that_asked, emit
 
+# A longer message is cut, and says so.
 _MAX_MESSAGE = 4096
+_MAX_SHOWN = 80
 
 
 def progress(done: float, total: float | None = None, message: str | None = None) -> None:
@@ -21,11 +24,13 @@ def progress(done: float, total: float | None = None, message: str | None = None
     if total is not None:
         total = _checked("total", total)
         if done > total:
-            raise ValueError(f"Cannot report progress: done must be at most total, {total!r}, not {done!r}")
+            raise ValueError(f"Cannot report progress: done must be at most total, {total}, not {done}")
     if message is not None:
         if not isinstance(message, str):
             raise TypeError(f"Cannot report progress: message must be a string, not {type(message).__name__}")
-        message = str.__str__(message)[:_MAX_MESSAGE]
+        message = str.__str__(message)
+        if len(message) > _MAX_MESSAGE:
+            message = f"{message[:_MAX_MESSAGE]}… ({len(message)} characters)"
     call = call_that_asked("progress")
     if call is not None:
         emit(call, "progress", {"done": done, "total": total, "message": message})
@@ -45,5 +50,5 @@ def _checked(name: str, value: object) -> float:
         if plain == plain and plain.is_integer() and hasattr(type(value), "__index__"):
             plain = int(plain)
     if plain != plain or not 0 <= plain < float("inf"):
-        raise ValueError(f"Cannot report progress: {name} must be a finite number of at least 0, not {value!r}")
+        raise ValueError(f"Cannot report progress: {name} must be a finite number of at least 0, not {guarded_repr(value, _MAX_SHOWN)}")
     return plain
