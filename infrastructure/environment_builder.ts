@@ -10,6 +10,7 @@ import { childEnvironment, expectSuccess, runChild } from "./child.ts";
 import type { Context } from "./context.ts";
 import { venvInterpreter } from "./discovery.ts";
 import type { EnvironmentDetails, EnvironmentStore, PythonEnvironment } from "./environment_store.ts";
+import { untilSettled } from "./environment_use.ts";
 import { statIfThere } from "./files.ts";
 import { type IndexSettings, readIndexSettings } from "./index_settings.ts";
 import { prepareHome } from "./layout.ts";
@@ -166,6 +167,8 @@ export class EnvironmentBuilder {
         claimed = await this.#store.claim(directory);
         if (!claimed) throw new EnvironmentError(`Cannot publish environment "${name}": it was swept`);
         await this.#store.publish(name, directory, specHash, specification);
+        // Until then it was nobody's, so somebody may have been about to remove it.
+        await untilSettled(this.#context, directory);
       } catch (error) {
         // Where locks do not work, a process with working ones may have taken this for left behind.
         const swept = !claimed && await statIfThere(this.#context.io, `${directory}.own`) === undefined;

@@ -11,9 +11,10 @@ import { basename, dirname, join } from "@std/path";
 import type { Context } from "./context.ts";
 import { venvInterpreter } from "./discovery.ts";
 import { listIfThere, readTextIfThere, removeIfThere, statIfThere, writeAtomically } from "./files.ts";
-import { isNotFound, isUnwritable } from "./io_errors.ts";
+import { isInUse, untilSettled } from "./environment_use.ts";
+import { isNotFound } from "./io_errors.ts";
 import { Layout } from "./layout.ts";
-import { type HeldLock, isAbandoned, own } from "./locking.ts";
+import { isAbandoned, removeIfAbandoned } from "./locking.ts";
 import { compareManifest, type Marker, readMarker, verifyOncePerBoot } from "./marker.ts";
 import { refuseName } from "./names.ts";
 import type { PythonRuntime } from "./runtime.ts";
@@ -61,6 +62,9 @@ export interface Pointer {
 
 /** The length of the part of a hash that stands in paths. */
 const SHORT_HASH = 16;
+
+/** What lies beside a directory: who makes or uses it, and that it was verified. */
+const BESIDE_DIRECTORY = /^([0-9a-f]{16}-[0-9a-f]{8})\.(?:own$|verified$|use-)/;
 
 /** Why a directory is not usable, or the environment in it. */
 export type Opened = { readonly environment: PythonEnvironment } | { readonly problem: string };
@@ -159,11 +163,12 @@ export class EnvironmentStore {
     const environment = await this.follow(name, specHash);
     if (environment === undefined) return undefined;
     const current = await this.readPointer(name, "current");
-    if (current?.directory !== basename(environment.path)) {
-      const pointer = await this.readPointer(name, specHash);
-      if (pointer !== undefined) await this.writePointer(name, "current", pointer);
-    }
-    return environment;
+    if (current?.directory === basename(environment.path)) return environment;
+    const pointer = await this.readPointer(name, specHash);
+    if (pointer !== undefined) await this.writePointer(name, "current", pointer);
+    // It was not the current one until now, so somebody may have been about to remove it.
+    await untilSettled(this.#context, environment.path);
+    return await this.follow(name, specHash);
   }
 
   /** Publishes a finished directory: the pointer of its specification, then that of the name. */
@@ -201,54 +206,19 @@ export class EnvironmentStore {
   }
 
   /**
-   * Says that a directory is in use, so that `gc` and `delete` leave it alone, for as long as it is held. Whoever may not
-   * write there goes on without.
+   * Removes what leads nowhere: pointers of specifications, and what lay beside directories that are gone. The pointer of
+   * the name stays, since it says what a broken environment was made from. Only for the holder of the name's lock.
    */
-  async lease(directory: string): Promise<AsyncDisposable> {
-    const path = `${directory}.use-${crypto.randomUUID()}`;
-    const { io, logger } = this.#context;
-    let held: HeldLock;
-    try {
-      held = await own(this.#context, path);
-    } catch (error) {
-      if (!isUnwritable(error)) throw error;
-      logger.warn("An environment is used without a lease", directory, error);
-      return new AsyncDisposableStack();
-    }
-    return {
-      async [Symbol.asyncDispose](): Promise<void> {
-        held[Symbol.dispose]();
-        await removeIfThere(io, path);
-      },
-    };
-  }
-
-  /** Whether somebody uses a directory; leases of dead processes are removed. */
-  async isInUse(directory: string): Promise<boolean> {
-    const prefix = `${basename(directory)}.use-`;
-    let used = false;
-    for (const entry of await listIfThere(this.#context.io, dirname(directory))) {
-      if (!entry.startsWith(prefix)) continue;
-      const path = join(dirname(directory), entry);
-      if (await isAbandoned(this.#context, path)) await removeIfThere(this.#context.io, path);
-      else used = true;
-    }
-    return used;
-  }
-
-  /** Removes pointers that lead nowhere. */
-  async dropDeadPointers(name: string): Promise<void> {
+  async dropStrays(name: string): Promise<void> {
     const root = this.#layout.environment(name);
     const there = new Set(await listIfThere(this.#context.io, root));
     for (const entry of there) {
-      if (!/^([0-9a-f]{16}|current)\.json$/.test(entry)) continue;
-      const pointer = await this.readPointer(
-        name,
-        entry === "current.json" ? "current" : entry.slice(0, SHORT_HASH),
-      );
-      if (pointer === undefined || !there.has(pointer.directory)) {
-        await removeIfThere(this.#context.io, join(root, entry));
-      }
+      const path = join(root, entry);
+      const beside = BESIDE_DIRECTORY.exec(entry)?.[1];
+      if (beside !== undefined && !there.has(beside)) await removeIfAbandoned(this.#context, path);
+      if (!/^[0-9a-f]{16}\.json$/.test(entry)) continue;
+      const pointer = await this.readPointer(name, entry.slice(0, SHORT_HASH));
+      if (pointer === undefined || !there.has(pointer.directory)) await removeIfThere(this.#context.io, path);
     }
   }
 
@@ -312,7 +282,7 @@ export class EnvironmentStore {
       if (entry.endsWith(".tmp")) await removeIfThere(io, path);
       if (!isDirectoryName(entry)) continue;
       if (await readMarker(io, path, "environment") !== undefined) continue;
-      if (!await isAbandoned(this.#context, `${path}.own`)) continue;
+      if (!await isAbandoned(this.#context, `${path}.own`) || await isInUse(this.#context, path)) continue;
       // Its maker may have marked and claimed it since, where locks do not tell that it is still there.
       if (!await this.claim(path) && await readMarker(io, path, "environment") !== undefined) continue;
       await this.discard(path);

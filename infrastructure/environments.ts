@@ -17,6 +17,7 @@ import type {
   VenvManagerOptions,
 } from "./environment_options.ts";
 import { EnvironmentStore, type PythonEnvironment } from "./environment_store.ts";
+import { holdBackAll, lease } from "./environment_use.ts";
 import { collectGarbage } from "./garbage.ts";
 import { readIndexSettings } from "./index_settings.ts";
 import { frozen, type InstalledPackage, listPackages, sitePackages } from "./installed_packages.ts";
@@ -318,7 +319,7 @@ export class VenvManager {
    * directory cannot be written, which only its owner can then clean up, nothing is held.
    */
   async lease(environment: Pick<PythonEnvironment, "path">): Promise<AsyncDisposable> {
-    return await this.#store.lease(environment.path);
+    return await lease(this.#context, environment.path);
   }
 
   /** Removes an environment. Gives false when there is none; refuses while it is in use, unless `force` is given. */
@@ -330,15 +331,8 @@ export class VenvManager {
     const pointer = await this.#store.readPointer(name, "current");
     if (directories.length === 0 && pointer === undefined) return false;
     return await this.#builder.locked(name, options, async () => {
-      if (options.force !== true) {
-        for (const directory of await this.#store.directories(name)) {
-          if (!await this.#store.isInUse(directory)) continue;
-          throw new EnvironmentError(`Cannot delete environment "${name}": it is in use`, {
-            reason: "in-use",
-            hint: "Close the servers that run in it, or pass `force`.",
-          });
-        }
-      }
+      const all = await this.#store.directories(name);
+      await using _held = await holdBackAll(this.#context, name, all, options.force === true);
       await this.#store.removeName(name);
       return true;
     });

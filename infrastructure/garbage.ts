@@ -6,7 +6,8 @@
 
 import type { Context } from "./context.ts";
 import type { EnvironmentBuilder } from "./environment_builder.ts";
-import type { EnvironmentStore } from "./environment_store.ts";
+import { type EnvironmentStore, moveToTrash } from "./environment_store.ts";
+import { holdBack, isInUse } from "./environment_use.ts";
 import { prepareHome } from "./layout.ts";
 import { lock } from "./locking.ts";
 import { sweepStaging } from "./staging.ts";
@@ -28,22 +29,23 @@ export async function collectGarbage(
   for (const name of await store.allNames()) {
     // Without the lock nothing can be known to be left behind, and what somebody works on can wait for the next time.
     await builder.locked(name, { signal, until: () => Promise.resolve(true) }, async (exclusive) => {
-      if (exclusive) removed.push(...await collectIn(store, name));
+      if (exclusive) removed.push(...await collectIn(context, store, name));
     });
   }
   return removed;
 }
 
-async function collectIn(store: EnvironmentStore, name: string): Promise<string[]> {
+async function collectIn(context: Context, store: EnvironmentStore, name: string): Promise<string[]> {
   await store.sweep(name);
-  const pointer = await store.readPointer(name, "current");
-  const current = pointer === undefined ? undefined : store.path(name, pointer);
   const removed: string[] = [];
   for (const directory of await store.directories(name)) {
-    if (directory === current || await store.isInUse(directory)) continue;
-    await store.discard(directory);
+    await using held = await holdBack(context, directory);
+    if (held === undefined) continue;
+    // Looked for only now: whoever begins to use it, or makes it the current one, waits for the end of this.
+    if (await isInUse(context, directory) || await store.isPublished(directory)) continue;
+    await moveToTrash(context, directory);
     removed.push(directory);
   }
-  await store.dropDeadPointers(name);
+  await store.dropStrays(name);
   return removed;
 }

@@ -10,6 +10,7 @@
  * pythons/<key>/              runtimes, immutable, marker last
  * tools/                      a private uv
  * envs/<name>/<hash>-<random>/  environments at their final path, marker last; + .own until they are published
+ *                               or while they are removed, + .use-<uuid> for each who uses them
  * envs/<name>/<hash>.json       pointer from a specification to its directory, replaced atomically
  * envs/<name>/current.json      pointer to the one that the name means now
  * run/                        entries of running servers (not ours)

@@ -11,7 +11,7 @@ import { EnvironmentError } from "../core/errors.ts";
 import type { Context } from "./context.ts";
 import type { IoFile } from "./io.ts";
 import { isLockUnsupported, isNotFound, mapIoError } from "./io_errors.ts";
-import { statIfThere } from "./files.ts";
+import { removeIfThere, statIfThere } from "./files.ts";
 
 /** A lock that is held, or the permission to go on where there are none. */
 export interface HeldLock extends Disposable {
@@ -95,12 +95,7 @@ export async function lock(
       }
       if (await options.until?.() === true) break;
       if (performance.now() - start > deadlineMs) {
-        throw new EnvironmentError(
-          `Cannot lock "${path}": another process has held it for ${deadlineMs} ms`,
-          {
-            hint: "It may be downloading or installing: wait for it, or end it.",
-          },
-        );
+        throw lockedTooLong(path, deadlineMs);
       }
       await pause(20 + Math.random() * 30, options.signal);
     }
@@ -149,22 +144,67 @@ export async function own(context: Context, path: string): Promise<HeldLock> {
   }
 }
 
-/** Whether nobody holds `path` any more. False where that cannot be known. */
-export async function isAbandoned(context: Context, path: string): Promise<boolean> {
+/** Who holds a file: somebody, nobody (as where it is not there), or that cannot be known. */
+type Holder = "somebody" | "nobody" | "unknown";
+
+/** Finds out who holds `path`; `whenFree` is called while this process holds it. */
+async function holderOf(
+  context: Context,
+  path: string,
+  whenFree: () => Promise<void> = () => Promise.resolve(),
+): Promise<Holder> {
   let file: IoFile;
   try {
     file = await context.io.open(path, { read: true, write: true });
   } catch (error) {
     // Its owner makes this file first, so without it there is no owner.
-    if (isNotFound(error)) return true;
+    if (isNotFound(error)) return "nobody";
     throw error;
   }
   try {
-    return await file.tryLock();
-  } catch (error) {
-    if (!isLockUnsupported(error)) throw error;
-    return false;
+    let free: boolean;
+    try {
+      free = await file.tryLock();
+    } catch (error) {
+      if (isLockUnsupported(error)) return "unknown";
+      throw error;
+    }
+    if (!free) return "somebody";
+    await whenFree();
+    return "nobody";
   } finally {
     file.close();
   }
+}
+
+/** Whether nobody holds `path` any more. False where that cannot be known. */
+export async function isAbandoned(context: Context, path: string): Promise<boolean> {
+  return await holderOf(context, path) === "nobody";
+}
+
+/**
+ * Removes `path` when nobody holds it any more, so that nobody can take hold of it in between. Gives whether it is gone.
+ */
+export async function removeIfAbandoned(context: Context, path: string): Promise<boolean> {
+  return await holderOf(context, path, () => removeIfThere(context.io, path)) === "nobody";
+}
+
+/** Waits while somebody holds `path`; where that cannot be known, goes on. */
+export async function untilFree(
+  context: Context,
+  path: string,
+  deadlineMs: number = LOCK_DEADLINE_MS,
+): Promise<void> {
+  const start = performance.now();
+  while (await holderOf(context, path) === "somebody") {
+    if (performance.now() - start > deadlineMs) throw lockedTooLong(path, deadlineMs);
+    await pause(5);
+  }
+}
+
+function lockedTooLong(path: string, deadlineMs: number): EnvironmentError {
+  return new EnvironmentError(
+    `Cannot lock "${path}": another process has held it for ${deadlineMs} ms`,
+    { hint: "It may be downloading or installing: wait for it, or end it." },
+  );
 }

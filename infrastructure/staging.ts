@@ -18,7 +18,7 @@ import { moveToTrash } from "./environment_store.ts";
 import { listIfThere, removeIfThere, renamePatiently, statIfThere } from "./files.ts";
 import { isAlreadyThere, isNotFound, isRefused } from "./io_errors.ts";
 import { Layout } from "./layout.ts";
-import { type HeldLock, isAbandoned, own } from "./locking.ts";
+import { type HeldLock, own, removeIfAbandoned } from "./locking.ts";
 
 /** A directory that is being made. */
 export interface Staged extends AsyncDisposable {
@@ -113,9 +113,8 @@ export async function sweepStaging(context: Context): Promise<void> {
   const layout = new Layout(context.home);
   for (const entry of await listIfThere(context.io, layout.staging)) {
     const path = join(layout.staging, entry.replace(/\.own$/, ""));
-    if (!await isAbandoned(context, `${path}.own`)) continue;
     // The mark of ownership goes first, so that an owner who finds the rest gone finds this gone too.
-    await removeIfThere(context.io, `${path}.own`);
+    if (!await removeIfAbandoned(context, `${path}.own`)) continue;
     await moveToTrash(context, path);
   }
   for (const entry of await listIfThere(context.io, layout.trash)) {
