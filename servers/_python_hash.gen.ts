@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "36113fa2185e98a20225680cbb2bc505db0337d9dd35ae31b79f8a9ba135db11";
+export const PYTHON_SOURCES_HASH: string = "aebf025251d59c69ffb9ab8e3618383c29cc89b24685d967034fab7e50dd156e";

@@ -34,3 +34,17 @@ Deno.test({
     }
   },
 });
+
+Deno.test({
+  name: "our codec of messages agrees with protobuf's",
+  ignore: python === null,
+  async fn() {
+    // Among the tests of Python they are skipped, since no CPython by itself has protobuf.
+    const { code, stderr } = await new Deno.Command(python!, {
+      args: ["-B", "-m", "unittest", "tests.test_rpc_messages.AgainstProtobufTest"],
+      cwd: join(ROOT, "servers/python"),
+    }).output();
+    const said = new TextDecoder().decode(stderr);
+    assertEquals([code, said.includes("skipped")], [0, false], said);
+  },
+});

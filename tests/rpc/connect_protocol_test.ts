@@ -80,6 +80,13 @@ const UNARY: readonly Case[] = [
     code: "invalid_argument",
   },
   {
+    name: "a module by its name and by its handle",
+    method: "CreateObject",
+    body: '{"moduleName":"fractions","moduleHandleId":"1","className":"Fraction"}',
+    status: 400,
+    code: "invalid_argument",
+  },
+  {
     name: "an integer out of range",
     body: '{"options":{"callId":"18446744073709551616"}}',
     status: 400,

@@ -10,12 +10,14 @@ from __future__ import annotations
 from _struct import Struct, error as StructError, pack, unpack
 
 from beep_host.errors import ProtocolError
-from beep_host.rpc_schema import ENUMS, MESSAGES
+from beep_host.rpc_schema import ENUMS, MESSAGES, ONEOFS
 
 _FLOATS = {"double": Struct("<d"), "float": Struct("<f")}
 _VARINTS = frozenset(("bool", "int32", "int64", "uint32", "uint64", *ENUMS))
 # Levels of messages; a level of a Value is two.
 _MAX_DEPTH = 600
+# A label beside those of the schema: numbers in a row, one after the other without keys.
+_PACKED = 4
 _EMPTY = {"string": "", "bytes": b"", "bool": False, "double": 0.0, "float": 0.0}
 
 # Message -> {key (number and wire type): (name, kind, label)}, made when first needed.
@@ -36,7 +38,7 @@ def decode(name: str, data: object) -> dict:
     """The message in `data`. Raises `ProtocolError` that says where it cannot be read."""
     view = memoryview(data)
     try:
-        return _read(name, view, 0, len(view), 0)
+        return _read(name, view, 0, len(view), 0, {})
     except (IndexError, StructError):
         raise ProtocolError(f"Cannot read {name}: it ends inside a field") from None
 
@@ -49,16 +51,16 @@ def _reader(name: str) -> dict:
             wire = 0 if kind in _VARINTS else 1 if kind == "double" else 5 if kind == "float" else 2
             reader[number << 3 | wire] = (field, kind, label)
             if label == 2 and wire != 2:
-                reader[number << 3 | 2] = (field, kind, 3)  # packed
+                reader[number << 3 | 2] = (field, kind, _PACKED)
         _readers[name] = reader
     return reader
 
 
-def _read(name: str, view: memoryview, at: int, end: int, depth: int) -> dict:
+def _read(name: str, view: memoryview, at: int, end: int, depth: int, message: dict) -> dict:
+    """Reads into `message`, where a message in another comes in several pieces."""
     if depth > _MAX_DEPTH:
         raise ProtocolError(f"Cannot read {name}: messages are nested more than {_MAX_DEPTH} deep")
-    reader = _reader(name)
-    message: dict = {}
+    reader = _readers.get(name) or _reader(name)
     while at < end:
         key = view[at]
         at += 1
@@ -75,7 +77,7 @@ def _read(name: str, view: memoryview, at: int, end: int, depth: int) -> dict:
             stop = at + length
             if stop > end:
                 raise ProtocolError(f"Cannot read {name}: field {field} ends beyond the message")
-            if label == 3:
+            if label == _PACKED:
                 message.setdefault(field, []).extend(_read_packed(name, field, kind, view, at, stop))
                 at = stop
                 continue
@@ -87,7 +89,7 @@ def _read(name: str, view: memoryview, at: int, end: int, depth: int) -> dict:
             elif kind == "bytes":
                 value = bytes(view[at:stop])
             else:
-                value = _read(kind, view, at, stop, depth + 1)
+                value = _read(kind, view, at, stop, depth + 1, message.get(field) or {} if label != 2 else {})
             at = stop
         elif wire == 0:
             number, at = _varint(view, at)
@@ -99,10 +101,21 @@ def _read(name: str, view: memoryview, at: int, end: int, depth: int) -> dict:
         if label == 2:
             message.setdefault(field, []).append(value)
         else:
+            if message and label == 3:
+                _drop_others(name, field, message)
             message[field] = value
     if at != end:
         raise ProtocolError(f"Cannot read {name}: a field ends beyond the message")
     return message
+
+
+def _drop_others(name: str, field: str, message: dict) -> None:
+    """Of fields that exclude each other the last one counts."""
+    for fields in ONEOFS[name]:
+        if field in fields:
+            for other in fields:
+                if other != field:
+                    message.pop(other, None)
 
 
 def _varint(view: memoryview, at: int) -> tuple[int, int]:

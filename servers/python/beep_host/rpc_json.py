@@ -5,7 +5,7 @@ from __future__ import annotations
 from beep_host.errors import ProtocolError
 from beep_host.json_text import loads_finite
 from beep_host.rpc_binary import is_default
-from beep_host.rpc_schema import ENUMS, MESSAGES
+from beep_host.rpc_schema import ENUMS, MESSAGES, ONEOFS
 
 _WIDE = frozenset(("int64", "uint64"))
 _RANGES = {
@@ -47,6 +47,8 @@ def _read(name: str, value: object, path: str, depth: int) -> dict:
         if entry is None or item is None:
             continue  # a field of another version, or one that is absent
         field, kind, label = entry
+        if field in message:
+            raise ProtocolError(f"Cannot read {path}.{field}: it is given twice")
         if label != 2:
             # Messages in messages without a frame between them: the interpreter counts those.
             if kind in MESSAGES:
@@ -62,9 +64,17 @@ def _read(name: str, value: object, path: str, depth: int) -> dict:
                     items.append(_read_item(kind, one, f"{path}.{field}[{number}]"))
         else:
             raise _wrong(f"{path}.{field}", "an array")
-    if name == "Value" and len(message) > 1:  # all its fields are alternatives: to take one would lose the others
-        raise ProtocolError(f"Cannot read {path}: it has several kinds at once, {' and '.join(message)}")
+    if len(message) > 1 and name in ONEOFS:
+        _check_alternatives(name, message, path)
     return message
+
+
+def _check_alternatives(name: str, message: dict, path: str) -> None:
+    """To take one of them would lose the others."""
+    for fields in ONEOFS[name]:
+        given = [field for field in message if field in fields]
+        if len(given) > 1:
+            raise ProtocolError(f"Cannot read {path}: it has {' and '.join(given)}, which exclude each other")
 
 
 def _read_item(kind: str, value: object, path: str) -> object:

@@ -94,6 +94,44 @@ class MessagesTest(unittest.TestCase):
                 rpc_json.decode("EvaluateRequest", text)
             self.assertIn(f"Cannot read {place}:", caught.exception.message)
 
+    def test_fields_that_exclude_each_other(self) -> None:
+        for name, text, said in (
+            ("Value", b'{"text":"a","integer":"1"}', "Value: it has text and integer"),
+            (
+                "CreateObjectRequest",
+                b'{"moduleName":"a","moduleHandleId":"1"}',
+                "CreateObjectRequest: it has module_name and module_handle_id",
+            ),
+            (
+                "RunRequest",
+                b'{"operations":[{},{"evaluate":{},"send":{}}]}',
+                "RunRequest.operations[1]: it has evaluate and send",
+            ),
+        ):
+            with self.subTest(text=text), self.assertRaises(ProtocolError) as caught:
+                rpc_json.decode(name, text)
+            self.assertEqual(caught.exception.message, f"Cannot read {said}, which exclude each other")
+        self.assertEqual(rpc_json.decode("Value", b'{"text":null,"integer":"1"}'), {"integer": 1})
+        for name, messages in (
+            ("Value", [{"text": "a"}, {"list": {"items": [{}]}}, {"integer": 1}]),
+            ("CreateObjectRequest", [{"module_handle_id": 1, "class_name": "A"}, {"module_name": "a"}]),
+        ):
+            last = {**messages[0], **messages[-1]}
+            del last[next(iter(messages[0]))]
+            data = b"".join([rpc_binary.encode(name, message) for message in messages])
+            self.assertEqual(rpc_binary.decode(name, data), last)
+
+    def test_a_message_in_pieces(self) -> None:
+        pieces = [{"options": {"stdout": True, "call_id": 1}, "code": "a"}, {"options": {"call_id": 2}, "code": "b"}]
+        data = b"".join([rpc_binary.encode("EvaluateRequest", piece) for piece in pieces])
+        whole = {"options": {"stdout": True, "call_id": 2}, "code": "b"}
+        self.assertEqual(rpc_binary.decode("EvaluateRequest", data), whole)
+
+    def test_a_field_under_both_its_names(self) -> None:
+        with self.assertRaises(ProtocolError) as caught:
+            rpc_json.decode("ImportModuleResponse", b'{"moduleName":"a","module_name":"b"}')
+        self.assertEqual(caught.exception.message, "Cannot read ImportModuleResponse.module_name: it is given twice")
+
     def test_json_in_the_forms_that_others_write(self) -> None:
         self.assertEqual(rpc_json.decode("Value", b'{"integer":5}'), {"integer": 5})
         self.assertEqual(rpc_json.decode("Value", b'{"integer":5.0}'), {"integer": 5})
@@ -117,6 +155,23 @@ def _protobuf_classes() -> dict:
     }
 
 
+def _random_message(source: random.Random, name: str, depth: int) -> dict:
+    message: dict = {}
+    for _number, field, _json_name, kind, label in source.choices(rpc_schema.MESSAGES[name], k=2):
+        if kind in rpc_schema.MESSAGES:
+            if depth == 0:
+                continue
+            value: object = _random_message(source, kind, depth - 1)
+        elif kind == "string":
+            value = source.choice(("", "a", "\xe9"))
+        elif kind == "bytes":
+            value = source.choice((b"", b"\xff"))
+        else:
+            value = source.randrange(3) if kind not in ("double", "float") else source.choice((0.0, 0.5))
+        message[field] = [value] if label == 2 else value
+    return message
+
+
 class AgainstProtobufTest(unittest.TestCase):
     def setUp(self) -> None:
         try:
@@ -132,6 +187,17 @@ class AgainstProtobufTest(unittest.TestCase):
             self.assertEqual(repr(rpc_binary.decode(name, theirs.SerializeToString())), repr(message))
             self.assertEqual(json_format.Parse(json, self.classes[name]()), theirs)
             self.assertEqual(rpc_json.decode(name, json_format.MessageToJson(theirs).encode()), message)
+
+    def test_both_read_the_same_from_messages_one_after_the_other(self) -> None:
+        source = random.Random(11)
+        names = list(rpc_schema.MESSAGES)
+        for _ in range(2000):
+            name = source.choice(names)
+            messages = [_random_message(source, name, 3) for _ in range(source.randrange(1, 4))]
+            data = b"".join([rpc_binary.encode(name, message) for message in messages])
+            theirs = self.classes[name].FromString(data)
+            ours = self.classes[name].FromString(rpc_binary.encode(name, rpc_binary.decode(name, data)))
+            self.assertEqual(ours, theirs, data)
 
 
 if __name__ == "__main__":
