@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "aebf025251d59c69ffb9ab8e3618383c29cc89b24685d967034fab7e50dd156e";
+export const PYTHON_SOURCES_HASH: string = "d9a72b141eb6fad05365c2502f556466a12d85d76aa8cb7b7797e8f8348c2368";

@@ -7,7 +7,7 @@ under way has a thread of grpcio's pool, which waits for its end.
 from __future__ import annotations
 
 from _queue import SimpleQueue
-from _thread import allocate_lock
+from _thread import allocate_lock, start_new_thread
 
 from beep_host import private_builtins, rpc_binary, rpc_service
 from beep_host.bell import Bell
@@ -35,7 +35,7 @@ def serve(server: object, bootstrap: dict) -> str:
     """Listens and serves; gives the address."""
     private_builtins.install_for("grpc", "google.protobuf")
     try:
-        import grpc
+        grpc = _import_grpc()
     except ImportError as error:
         raise _missing("grpcio", error) from None
     from beep_host.grpc_threads import HandlerThreads
@@ -65,8 +65,36 @@ def serve(server: object, bootstrap: dict) -> str:
     # Each call goes from a thread of grpcio's to that of its session and back.
     server.rings_sessions = True
     _bells.extend([Bell() for _ in range(_MAX_BELLS)])
+    start_new_thread(_watch_descriptors, (server, Bell()))
     scheme = "https" if bootstrap.get("tls") else "http"
     return f"{scheme}://{name}:{port}"
+
+
+def _watch_descriptors(server: object, bell: Bell) -> None:
+    """Waits for user code to close all descriptors: grpcio would serve nobody any more, and say so without end. This bell, which
+    nobody rings, breaks with them."""
+    try:
+        while True:
+            bell.wait()
+    except OSError as error:
+        server.on_descriptor_lost(error)
+
+
+def _import_grpc() -> object:
+    """grpcio, which by itself writes to the operator's terminal when a client leaves and when user code forks. Its errors still
+    appear, and what the operator asks for."""
+    import os
+
+    is_asked = "GRPC_VERBOSITY" in os.environ
+    if not is_asked:
+        os.environ["GRPC_VERBOSITY"] = "ERROR"
+    try:
+        import grpc
+    finally:
+        # It has been read, and is not for user code and the processes that it starts.
+        if not is_asked:
+            del os.environ["GRPC_VERBOSITY"]
+    return grpc
 
 
 def _bind(grpc: object, grpc_server: object, address: str, tls: dict | None) -> int:
@@ -249,8 +277,9 @@ class _UnaryAnswer:
     def _end(self) -> None:
         self.is_done = True
         self._done.release()
-        if self._bell is not None:
-            self._bell.ring()
+        bell = self._bell  # who waits may take it away meanwhile
+        if bell is not None:
+            bell.ring()
 
 
 class _StreamAnswer:

@@ -7,7 +7,7 @@ import sys
 from _thread import allocate_lock, start_new_thread
 from time import monotonic
 
-from beep_host import execution, interrupts, threads
+from beep_host import bell, execution, interrupts, threads
 from beep_host.admission import Admissions, RefusedTokens
 from beep_host.clients import Client
 from beep_host.clr_finder import StandInFinder
@@ -44,7 +44,7 @@ class Server:
         # What the ready line says beside the address.
         self.ready_facts: dict = {}
         # How a forked child lets go of descriptors; see `forking.py`.
-        self.on_fork: list = [self.admissions.close_all]
+        self.on_fork: list = [self.admissions.close_all, bell.close_in_child]
         self._clients: dict[str, Client] = {}
         self._default: Client | None = None
         self._lock = allocate_lock()

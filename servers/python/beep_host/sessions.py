@@ -114,6 +114,9 @@ class Session:
                 # The loop's own variable must not keep the call's arguments alive until the next one.
                 call = None
         finally:
+            # From here on nobody rings: the descriptors of its bell may be those of other files at once.
+            with self._lock:
+                self._reader = None
             reader.close()
 
     def close(self) -> None:
@@ -122,11 +125,10 @@ class Session:
             if self.is_closed:
                 return
             self.is_closed = True
-            queue = self._queue
-        if queue is not None:
-            queue.put(None)
-            if self._reader is not None:
-                self._reader.ring()
+            if self._queue is not None:
+                self._queue.put(None)
+                if self._reader is not None:
+                    self._reader.ring()
 
     def ended(self) -> None:
         """Called on the session's thread when it has nothing more to run (and by the client when it never had one)."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import queue
 import socket
+import sys
 import threading
 import time
 import unittest
@@ -14,6 +16,9 @@ from unittest.mock import patch
 
 from beep_host import bell, read_ahead
 from beep_host.connect_server import ConnectServer
+from beep_host.execution import ThreadState
+from beep_host.limits import Limits
+from beep_host.sessions import Session
 from tests.http_support import Connection, HttpTestCase, run_together
 
 JSON = "Content-Type: application/json"
@@ -286,6 +291,30 @@ class RungReader(unittest.TestCase):
         threading.Timer(0.05, self.put, ["third"]).start()
         self.assertEqual(self.reader.next(), "third")
 
+    @unittest.skipIf(sys.platform == "win32", "sockets are no descriptors there")
+    def test_a_bell_whose_descriptors_user_code_has_closed(self) -> None:
+        broken = bell.Bell()
+        for end in (broken._ear, broken._hammer):
+            os.close(end.fileno())
+        broken.ring()
+        with self.assertRaises(OSError):
+            broken.wait()
+        broken.close()
+        self.assertNotIn(broken, bell._bells)
+
+    def test_user_code_has_set_a_default_timeout(self) -> None:
+        socket.setdefaulttimeout(0.01)
+        self.addCleanup(socket.setdefaulttimeout, None)
+        threading.Timer(0.1, self.put, ["call"]).start()
+        self.assertEqual(self.reader.next(), "call")
+        self.assertTrue(self.reader._is_rung)
+
+    def test_enough_bells(self) -> None:
+        with patch.object(bell, "_MAX_BELLS", len(bell._bells)):
+            threading.Timer(0.05, self.put, ["call"]).start()
+            self.assertEqual(self.reader.next(), "call")
+        self.assertIsNone(self.reader._bell)
+
     def test_no_sockets_are_left(self) -> None:
         def refuse() -> tuple:
             raise OSError("Too many open files")
@@ -293,6 +322,54 @@ class RungReader(unittest.TestCase):
         with patch.object(bell, "socketpair", refuse):
             threading.Timer(0.05, self.put, ["call"]).start()
             self.assertEqual(self.reader.next(), "call")
+
+
+class RungSession(unittest.TestCase):
+    """A session whose thread waits on a bell."""
+
+    def run_session(self, session: Session, loop: object) -> None:
+        self.thread = threading.Thread(target=lambda: loop(ThreadState(False)), daemon=True)
+        self.thread.start()
+
+    def test_nobody_rings_a_bell_that_has_gone(self) -> None:
+        """Its descriptor may be another file's a moment later."""
+        waits, has_gone = threading.Event(), threading.Event()
+        open_when_rung: list = []
+
+        class SlowBell(bell.Bell):
+            def wait(self) -> None:
+                waits.set()
+                super().wait()
+
+            def ring(self) -> None:
+                super().ring()  # from here on the thread may end, and ...
+                has_gone.wait(0.2)
+                open_when_rung.append(self.fileno() >= 0)  # ... not before this
+
+            def close(self) -> None:
+                super().close()
+                has_gone.set()
+
+        server = SimpleNamespace(rings_sessions=True, limits=Limits(), run_session=self.run_session)
+        session = Session(SimpleNamespace(server=server))
+        with patch.object(read_ahead, "Bell", SlowBell):
+            session._start()
+            self.assertTrue(waits.wait(5))
+            session.close()
+            self.thread.join(5)
+        self.assertEqual(open_when_rung, [True])
+        self.assertTrue(has_gone.is_set())
+
+    @unittest.skipUnless(hasattr(os, "fork"), "this system cannot fork")
+    def test_the_child_of_a_fork_has_none(self) -> None:
+        one = bell.Bell()
+        self.addCleanup(one.close)
+        pid = os.fork()
+        if pid == 0:
+            bell.close_in_child()
+            os._exit(0 if one.fileno() == -1 and not bell._bells else 1)
+        self.assertEqual(os.waitpid(pid, 0)[1], 0)
+        self.assertGreaterEqual(one.fileno(), 0)
 
 
 if __name__ == "__main__":
