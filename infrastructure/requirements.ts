@@ -43,9 +43,15 @@ export async function readRequirementsFile(context: Context, path: string, depth
   }
   let text: string;
   try {
-    text = await context.io.readTextFile(full);
+    text = decode(await context.io.readFile(full));
   } catch (error) {
     throw mapIoError(`read requirements file "${path}"`, error);
+  }
+  if (text.includes("\0")) {
+    throw new EnvironmentError(`Cannot read requirements file "${path}": it is no text`, {
+      reason: "input",
+      hint: "It must be UTF-8, or UTF-16 with a byte order mark.",
+    });
   }
   const lines: string[] = [];
   const constraints: string[] = [];
@@ -78,6 +84,13 @@ export async function readRequirementsFile(context: Context, path: string, depth
     }
   }
   return { lines, constraints, hashed };
+}
+
+/** Text of UTF-8, or of UTF-16 as PowerShell's `pip freeze > requirements.txt` writes it, with a mark at its start. */
+function decode(bytes: Uint8Array): string {
+  const mark = (bytes[0] ?? 0) << 8 | (bytes[1] ?? 0);
+  const encoding = mark === 0xfffe ? "utf-16le" : mark === 0xfeff ? "utf-16be" : "utf-8";
+  return new TextDecoder(encoding).decode(bytes);
 }
 
 /** `${NAME}`, as pip has it; a variable that is not set stays as it is written. */
@@ -117,20 +130,13 @@ export async function readPyproject(
   }
   // Loaded when it is needed, since few programs do.
   const { parse } = await import("npm:smol-toml@^1.4.2");
-  let value: {
-    project?: {
-      name?: unknown;
-      dependencies?: unknown;
-      "optional-dependencies"?: unknown;
-      "requires-python"?: unknown;
-    };
-  };
+  let value: { project?: unknown };
   try {
     value = parse(text);
   } catch (cause) {
     throw new EnvironmentError(`Cannot read "${path}": it is no TOML`, { cause });
   }
-  const project = value.project ?? {};
+  const project = projectOf(value.project, path, extras.length > 0);
   const optional = (project["optional-dependencies"] ?? {}) as Record<string, unknown>;
   const lines = strings(project.dependencies ?? [], path, "dependencies");
   // An extra may name others of the same project, as `name[extra]`. An index could only know a stranger of that name.
@@ -150,6 +156,27 @@ export async function readPyproject(
   }
   const python = project["requires-python"];
   return { lines, constraints: [], hashed: false, ...(typeof python === "string" ? { python } : {}) };
+}
+
+/** The table `project`; one that leaves the dependencies to something else would be taken for a project without any. */
+function projectOf(value: unknown, path: string, withExtras: boolean): Record<string, unknown> {
+  const hint = "Export the dependencies to a requirements file, and pass its path in `requirementsFiles`.";
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new EnvironmentError(`Cannot read dependencies of "${path}": it has no table "project"`, {
+      reason: "input",
+      hint,
+    });
+  }
+  const project = value as Record<string, unknown>;
+  const { dynamic } = project;
+  for (const field of withExtras ? ["dependencies", "optional-dependencies"] : ["dependencies"]) {
+    if (!Array.isArray(dynamic) || !dynamic.includes(field)) continue;
+    throw new EnvironmentError(
+      `Cannot read dependencies of "${path}": project.dynamic leaves "${field}" to the project's build`,
+      { reason: "input", hint },
+    );
+  }
+  return project;
 }
 
 function strings(value: unknown, path: string, field: string): string[] {

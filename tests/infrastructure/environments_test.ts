@@ -397,6 +397,24 @@ Deno.test("requirements are read from files, with what they include", async () =
   ]);
   assertEquals(read.constraints, ["idna<3"]);
   assertEquals(read.hashed, true);
+  // As PowerShell writes what `pip freeze` prints, and others with a mark, too.
+  const wide = Uint8Array.from("\ufeffsix==1.0\r\nidna\r\n", (letter) => letter.charCodeAt(0) & 0xff);
+  const encodings: Record<string, Uint8Array> = {
+    "utf-8": new TextEncoder().encode("\ufeffsix==1.0\r\nidna\r\n"),
+    "utf-16le": Uint8Array.from([...wide].flatMap((byte, at) => at === 0 ? [0xff, 0xfe] : [byte, 0])),
+    "utf-16be": Uint8Array.from([...wide].flatMap((byte, at) => at === 0 ? [0xfe, 0xff] : [0, byte])),
+  };
+  for (const [encoding, bytes] of Object.entries(encodings)) {
+    const path = join(directory.path, "encoded.txt");
+    await Deno.writeFile(path, bytes);
+    assertEquals((await readRequirementsFile(context("/h"), path)).lines, ["six==1.0", "idna"], encoding);
+  }
+  await put("binary.txt", "PK\0\0");
+  await assertRejects(
+    () => readRequirementsFile(context("/h"), join(directory.path, "binary.txt")),
+    EnvironmentError,
+    "it is no text",
+  );
   await put("loop.txt", "-r loop.txt\n");
   await assertRejects(
     () => readRequirementsFile(context("/h"), join(directory.path, "loop.txt")),
@@ -429,6 +447,20 @@ Deno.test("dependencies are read from pyproject.toml", async () => {
   await assertRejects(() => readPyproject(context("/h"), path), EnvironmentError, "no TOML");
   await Deno.writeTextFile(path, "[project]\ndependencies = 3\n");
   await assertRejects(() => readPyproject(context("/h"), path), EnvironmentError, "list of texts");
+  // Empty is what a project may be, not what is taken for what cannot be read.
+  await Deno.writeTextFile(path, "[project]\nname = 'x'\n");
+  assertEquals((await readPyproject(context("/h"), path)).lines, []);
+  for (
+    const [text, says] of [
+      ["[tool.poetry.dependencies]\nnumpy = '*'\n", 'no table "project"'],
+      ["project = 3\n", 'no table "project"'],
+      ["[project]\nname = 'x'\ndynamic = ['version', 'dependencies']\n", 'leaves "dependencies"'],
+    ] as const
+  ) {
+    await Deno.writeTextFile(path, text);
+    const refused = await assertRejects(() => readPyproject(context("/h"), path), EnvironmentError, says);
+    assert(refused.hint?.includes("requirementsFiles"));
+  }
 });
 
 Deno.test("requirements that mean the same are the same", () => {
