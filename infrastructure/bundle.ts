@@ -12,7 +12,7 @@
  * @module
  */
 
-import { basename, join } from "@std/path";
+import { join } from "@std/path";
 import { EnvironmentError, HashMismatchError } from "../core/errors.ts";
 import { createSha256 } from "./digest.ts";
 import type { Context } from "./context.ts";
@@ -20,13 +20,14 @@ import { type Distribution, distributionKey } from "./distributions.ts";
 import type { PythonEnvironment } from "./environment_store.ts";
 import { listIfThere, statIfThere, writeAtomically } from "./files.ts";
 import type { IndexSettings } from "./index_settings.ts";
-import { mapIoError } from "./io_errors.ts";
+import { isNotFound } from "./io_errors.ts";
 import { Layout, prepareHome } from "./layout.ts";
 import type { PipInstaller } from "./pip.ts";
 import type { PythonRuntime } from "./runtime.ts";
 import { RuntimeInstaller } from "./runtime_installer.ts";
 import { splitRequirements } from "./requirements.ts";
 import type { EnsureOptions } from "./specification.ts";
+import { stage } from "./staging.ts";
 
 /** What is in a bundle. */
 export interface BundleDescription {
@@ -118,6 +119,16 @@ export async function writeBundle(
   names.push(...(await listIfThere(io, join(directory, "wheels"))).map((name) => `wheels/${name}`));
   const files: Record<string, string> = {};
   for (const name of names) files[name] = await sha256Of(context, join(directory, name));
+  if (distribution !== undefined && files["runtime.tar.gz"] !== distribution.sha256) {
+    throw new HashMismatchError(
+      archivePath(context, distribution),
+      distribution.sha256,
+      files["runtime.tar.gz"]!,
+      {
+        hint: ARCHIVE_HINT,
+      },
+    );
+  }
   const description: BundleDescription = {
     schema: 1,
     platform: platformOf(context),
@@ -140,13 +151,23 @@ async function distributionOf(context: Context, runtime: PythonRuntime): Promise
   return undefined;
 }
 
+function archivePath(context: Context, { sha256 }: Distribution): string {
+  return join(new Layout(context.home).archives, `${sha256}.tar.gz`);
+}
+
+/** The runtime may be there without the archive that it came from, or with one that has gone bad since. */
+const ARCHIVE_HINT = "Uninstall the runtime and install it again, which fetches its archive anew.";
+
 async function copyArchive(context: Context, distribution: Distribution, target: string): Promise<void> {
-  const archive = join(new Layout(context.home).archives, `${distribution.sha256}.tar.gz`);
+  const archive = archivePath(context, distribution);
   try {
     await context.io.copyFile(archive, target);
   } catch (error) {
-    const mapped = mapIoError(`put the archive of ${distributionKey(distribution)} into the bundle`, error);
-    throw mapped;
+    if (!isNotFound(error)) throw error;
+    throw new EnvironmentError(
+      `Cannot put ${distributionKey(distribution)} into the bundle: its archive "${archive}" is missing`,
+      { cause: error, hint: ARCHIVE_HINT },
+    );
   }
 }
 
@@ -164,6 +185,16 @@ async function readDescription(context: Context, directory: string): Promise<Bun
     throw new EnvironmentError(`Cannot read bundle "${directory}": it is of another version`);
   }
   const description = value as BundleDescription;
+  const { distribution, files } = description;
+  // The hash becomes a file's name.
+  if (distribution !== undefined && !/^[0-9a-f]{64}$/.test(distribution?.sha256)) {
+    throw new EnvironmentError(`Cannot read bundle "${directory}": the hash of its runtime is none`);
+  }
+  if (distribution !== undefined && files["runtime.tar.gz"] !== distribution.sha256) {
+    throw new EnvironmentError(
+      `Cannot use bundle "${directory}": its "runtime.tar.gz" is not the archive of Python ${distribution.version}`,
+    );
+  }
   if (description.platform !== platformOf(context)) {
     throw new EnvironmentError(
       `Cannot use bundle "${directory}" here: it is for ${description.platform}, this is ${
@@ -216,12 +247,13 @@ async function installRuntime(
   if (distribution === undefined) return description.python.split(".").slice(0, 2).join(".");
   const layout = await prepareHome(context);
   await context.io.mkdir(layout.archives, { recursive: true, mode: 0o700 });
-  const archive = join(layout.archives, `${distribution.sha256}.tar.gz`);
-  if (await statIfThere(context.io, archive) === undefined) {
-    // Through a name of its own, so that a half-made copy is never taken for the archive.
-    const scratch = join(layout.archives, `${basename(archive)}.${crypto.randomUUID()}.tmp`);
-    await context.io.copyFile(join(directory, "runtime.tar.gz"), scratch);
-    await context.io.rename(scratch, archive);
+  const archive = archivePath(context, distribution);
+  // One that has gone bad is not fetched anew here, where there is no network.
+  const there = await statIfThere(context.io, archive) !== undefined;
+  if (!there || await sha256Of(context, archive) !== distribution.sha256) {
+    await using staged = await stage(context);
+    await context.io.copyFile(join(directory, "runtime.tar.gz"), staged.path);
+    await context.io.rename(staged.path, archive);
   }
   const { signal, onProgress } = options;
   const installed = await new RuntimeInstaller(context).install(distribution, {

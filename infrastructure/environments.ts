@@ -369,7 +369,11 @@ export class VenvManager {
     directory: string,
     options: Pick<EnsureOptions, "name" | "installer" | "signal" | "onProgress"> = {},
   ): Promise<PythonEnvironment> {
-    return await readBundle(this.#bundleTools, resolve(directory), options);
+    try {
+      return await readBundle(this.#bundleTools, resolve(directory), options);
+    } catch (error) {
+      throw mapIoError(`use bundle "${directory}"`, error);
+    }
   }
 
   get #bundleTools(): BundleTools {

@@ -43,6 +43,40 @@ Deno.test("a bundle carries the runtime that this library has installed", async 
   await there("there").exportBundle(onward, { python: made.runtime.executable, packages: [] });
   assertEquals(await Deno.readFile(join(onward, "runtime.tar.gz")), archive.bytes);
 
+  // What goes bad in a home is put right from the bundle, and never goes into one.
+  const cached = (home: string): string => join(scratch.path, home, "archives", `${sha256}.tar.gz`);
+  await there("there").runtimes.uninstall(made.runtime.id!);
+  await Deno.writeFile(cached("there"), archive.bytes.subarray(0, 900));
+  const repaired = await there("there").importBundle(bundle, { name: "carried" });
+  assertEquals(await Deno.readFile(cached("there")), archive.bytes);
+  const again = (): Promise<string> =>
+    there("there").exportBundle(join(scratch.path, "again"), { packages: [] });
+  await Deno.remove(cached("there"));
+  const missing = await assertRejects(again, EnvironmentError, "is missing");
+  assert(missing.hint?.includes("install it again"));
+  await Deno.remove(join(scratch.path, "again"), { recursive: true });
+  await Deno.writeFile(cached("there"), archive.bytes.subarray(0, 900));
+  await assertRejects(again, HashMismatchError, cached("there"));
+  assertEquals(repaired.version, version);
+
+  const description = await Deno.readTextFile(join(bundle, "bundle.json"));
+  for (
+    const [from, to, says] of [
+      [`"sha256": "${sha256}"`, '"sha256": "../../../outside"', "the hash of its runtime"],
+      [`"sha256": "${sha256}"`, `"sha256": "${"0".repeat(64)}"`, "is not the archive"],
+      ['"runtime.tar.gz":', '"lock.txt":', "is not the archive"],
+      ["runtime.tar.gz", "../runtime.tar.gz", "is not the archive"],
+      ['"lock.txt":', '"../lock.txt":', "it names the file"],
+      ['"schema": 1', '"schema": 2', "another version"],
+      ["{", "", "no bundle.json that can be read"],
+      ['"platform": "', '"platform": "other-', "it is for other-"],
+    ] as const
+  ) {
+    await Deno.writeTextFile(join(bundle, "bundle.json"), description.replace(from, to));
+    await assertRejects(() => there("refused").importBundle(bundle), EnvironmentError, says);
+  }
+  await Deno.writeTextFile(join(bundle, "bundle.json"), description);
+
   const whole = await Deno.readFile(join(bundle, "runtime.tar.gz"));
   await Deno.writeFile(join(bundle, "runtime.tar.gz"), whole.with(100, whole[100]! ^ 1));
   await assertRejects(() => there("damaged").importBundle(bundle), HashMismatchError);
