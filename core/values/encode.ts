@@ -26,8 +26,8 @@ import { ITERATOR_CLASS, iteratorOf } from "./iterators.ts";
 import { NOT_PLAIN, PlainEncoder } from "./plain.ts";
 import { MAX_PARTS, MIN_ROWS, rowsTag, type Seen } from "./rows.ts";
 import { TemporalRangeError, temporalTag } from "./temporal.ts";
-import { className, describeNoImage, describeThrown, keyStep, propertyStep } from "./paths.ts";
-import { floatText, isPlainNumber, isSafeInteger } from "./text.ts";
+import { className, describeNoImage, describeThrown, keyStep, propertyStep, tooLong } from "./paths.ts";
+import { floatText, isPlainNumber, isSafeInteger, listText, LONG_LIST, MOST_ITEMS } from "./text.ts";
 import {
   PythonComplex,
   PythonDataclass,
@@ -162,6 +162,8 @@ class Writer {
   }
 
   #items(items: readonly unknown[]): string {
+    if (items.length > MOST_ITEMS) throw this.#error(...tooLong(items.length));
+    if (items.length > LONG_LIST) return listText(items.length, (i) => this.#step(`[${i}]`, items[i]));
     let text = "";
     for (let i = 0; i < items.length; i++) text += `${i === 0 ? "[" : ","}${this.#step(`[${i}]`, items[i])}`;
     return text === "" ? "[]" : `${text}]`;

@@ -54,3 +54,12 @@ export function describeNoImage(
     ? { problem, hint: "Await the promise and send its value." }
     : { problem, hint: "Send a plain object, or register a converter for its class by registerConverter()." };
 }
+
+/** Why a list cannot be sent that is longer than any message: message, no cause, and hint. */
+export function tooLong(
+  items: number,
+): [message: string, cause: undefined, options: { hint: string }] {
+  const hint =
+    "Where ids are used as indices, send a Map or an object: every hole of an array is an item of its list.";
+  return [`Cannot send an array of ${items} items to Python: no message can hold them`, undefined, { hint }];
+}

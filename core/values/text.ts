@@ -59,3 +59,21 @@ export function floatText(value: number): string {
 export function isSafeInteger(value: bigint): boolean {
   return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER;
 }
+
+/** The engine's longest text is shorter than a list of more items would be, holes included. */
+export const MOST_ITEMS: number = 2 ** 28;
+/** A text that grows item by item takes many times its own memory: beyond this many, {@linkcode listText} makes it. */
+export const LONG_LIST: number = 2 ** 20;
+const ITEMS_OF_A_RUN = 4096;
+
+/** A list in JSON, from the texts of its items, which are joined in runs. */
+export function listText(count: number, textOf: (index: number) => string): string {
+  let text = "[";
+  for (let start = 0; start < count; start += ITEMS_OF_A_RUN) {
+    const run: string[] = [];
+    const end = Math.min(start + ITEMS_OF_A_RUN, count);
+    for (let index = start; index < end; index++) run.push(textOf(index));
+    text += start === 0 ? run.join(",") : `,${run.join(",")}`;
+  }
+  return `${text}]`;
+}

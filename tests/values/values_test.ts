@@ -10,7 +10,7 @@ import {
 } from "@std/assert";
 import { runInNewContext } from "node:vm";
 import { ValueConversionError } from "../../core/errors.ts";
-import { PythonArray, PythonTuple, pythonValue, registerConverter } from "../../core/values.ts";
+import { encodeValue, PythonArray, PythonTuple, pythonValue, registerConverter } from "../../core/values.ts";
 import { Codec, testPython } from "./codec.ts";
 import { describe } from "./describe.ts";
 
@@ -21,6 +21,28 @@ Deno.test("a detached buffer is refused with the path to it", () => {
   for (const value of [bytes, bytes.buffer, floats]) {
     const encode = () => Codec.prototype.encode.call({ functions: [] } as unknown as Codec, { a: [value] });
     assertEquals(assertThrows(encode, ValueConversionError).path, "$.a[0]");
+  }
+});
+
+Deno.test("an array that is longer than any message is refused at once, one with many holes is sent", () => {
+  const encode = (value: unknown) => encodeValue(value, { handleId: () => 0, functionId: () => 0 });
+  for (const last of [2 ** 28, 2 ** 32 - 2]) {
+    const byId: unknown[] = [];
+    byId[last] = "row";
+    for (const [value, path] of [[byId, "$"], [{ rows: [byId, 2n ** 64n] }, "$.rows[0]"]] as const) {
+      const error = assertThrows(() => encode(value), ValueConversionError, `array of ${last + 1} items`);
+      assertEquals(error.path, path);
+    }
+  }
+  const end = '{"$":["int","10000000000000000"]}]';
+  for (const length of [2, 2 ** 20, 2 ** 20 + 1, 2 ** 20 + 4096, 2 ** 20 + 4097]) {
+    const sparse: unknown[] = [true];
+    sparse[length - 1] = 2n ** 64n;
+    assertEquals(
+      encode(sparse).json === `[true,${"null,".repeat(length - 2)}${end}`,
+      true,
+      `${length} items`,
+    );
   }
 });
 
