@@ -22,7 +22,9 @@
 import { join } from "@std/path";
 import { EnvironmentError } from "../core/errors.ts";
 import type { Context } from "./context.ts";
-import { mapIoError } from "./io_errors.ts";
+import { removeIfThere } from "./files.ts";
+import type { Io } from "./io.ts";
+import { isNotFound, mapIoError } from "./io_errors.ts";
 import { checkName } from "./names.ts";
 
 /** The paths of a data directory. */
@@ -104,18 +106,33 @@ async function checkHome({ io, os }: Context, layout: Layout): Promise<void> {
   if (os !== "windows" && !preparedHomes.has(layout.home)) {
     const real = await io.realPath(layout.home);
     const info = await io.lstat(real);
-    // A file of our own tells our user id without `--allow-sys`.
-    const scratch = join(real, `.owner-${crypto.randomUUID()}`);
-    await io.writeFile(scratch, new Uint8Array(), { mode: 0o600, createNew: true });
-    const mine = await io.lstat(scratch).finally(() => io.remove(scratch));
-    if (info.uid !== mine.uid && mine.uid !== 0) throw foreignHome(layout.home, info.uid);
-    if (info.uid !== mine.uid && ((info.mode ?? 0) & 0o022) !== 0) throw foreignHome(layout.home, info.uid);
+    const mine = await ownUser(io, real);
+    if (info.uid !== mine && mine !== 0) throw foreignHome(layout.home, info.uid);
+    if (info.uid !== mine && ((info.mode ?? 0) & 0o022) !== 0) throw foreignHome(layout.home, info.uid);
     if (((info.mode ?? 0) & 0o002) !== 0) {
       throw new EnvironmentError(`Cannot use data directory "${layout.home}": everybody may write to it`, {
         hint: "Take that right away (chmod o-w), or set BEEP_PYTHON_HOME to a directory that you own.",
       });
     }
     preparedHomes.add(layout.home);
+  }
+}
+
+const OWNER_ATTEMPTS = 3;
+
+/** Our user id, which a file of our own tells without `--allow-sys`. */
+async function ownUser(io: Io, directory: string): Promise<number | null> {
+  for (let attempt = 1;; attempt++) {
+    const scratch = join(directory, `.owner-${crypto.randomUUID()}`);
+    try {
+      await io.writeFile(scratch, new Uint8Array(), { mode: 0o600, createNew: true });
+      return (await io.lstat(scratch)).uid;
+    } catch (error) {
+      // A sweep may have taken the file for one that a dead process left.
+      if (!isNotFound(error) || attempt === OWNER_ATTEMPTS) throw error;
+    } finally {
+      await removeIfThere(io, scratch);
+    }
   }
 }
 

@@ -108,7 +108,7 @@ async function setAside(
   await removeIfThere(io, aside);
 }
 
-/** Removes what dead processes left in staging and trash. Only for the holder of the lock. */
+/** Removes what dead processes left in staging, trash and beside what they wrote. Only for the holder of the lock. */
 export async function sweepStaging(context: Context): Promise<void> {
   const layout = new Layout(context.home);
   for (const entry of await listIfThere(context.io, layout.staging)) {
@@ -120,7 +120,16 @@ export async function sweepStaging(context: Context): Promise<void> {
   for (const entry of await listIfThere(context.io, layout.trash)) {
     await emptyTrash(context, join(layout.trash, entry));
   }
+  // Who still needs such a file finds it gone and writes it again.
+  for (const directory of [layout.home, layout.archives, layout.cache, layout.pythons]) {
+    for (const entry of await listIfThere(context.io, directory)) {
+      if (SCRATCH.test(entry)) await removeIfThere(context.io, join(directory, entry));
+    }
+  }
 }
+
+/** Files that are there for a moment only, unless their process was killed in it. */
+const SCRATCH = /^\.owner-[0-9a-f-]{36}$|\.[0-9a-f-]{36}\.tmp$/;
 
 async function emptyTrash(context: Context, path: string): Promise<void> {
   try {

@@ -20,6 +20,8 @@ const RACERS = 4;
 /** How long a racer takes when nobody disturbs it; kills are spread over this. */
 const SPAN_MS = 350;
 const RACER = new URL("./_racer.ts", import.meta.url).pathname;
+/** What belongs to an environment that is whole. */
+const KEPT = /^(\.lock|current\.json|[0-9a-f]{16}\.json|[0-9a-f]{16}-[0-9a-f]{8}(\.verified)?)$/;
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 
 interface Tally {
@@ -104,6 +106,12 @@ async function mend(home: string, archive: { path: string; sha256: string; versi
   await environments.gc();
   const names = await listIfThere(denoIo, join(home, "envs", "raced"));
   assertEquals(names.filter((name) => /^[0-9a-f]{16}-[0-9a-f]{8}$/.test(name)).length, 1, names.join(" "));
+  // Nothing lies beside it either, of whoever was killed.
+  assertEquals(names.filter((name) => !KEPT.test(name)), []);
+  for (const directory of [home, join(home, "pythons"), join(home, "cache"), join(home, "archives")]) {
+    const scratch = (await listIfThere(denoIo, directory)).filter((name) => /\.tmp$|^\.owner-/.test(name));
+    assertEquals(scratch, [], directory);
+  }
   assertEquals(await listIfThere(denoIo, join(home, ".staging")), []);
   assertEquals(await listIfThere(denoIo, join(home, ".trash")), []);
 }

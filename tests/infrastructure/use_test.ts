@@ -10,9 +10,10 @@ import { basename, join } from "@std/path";
 import { EnvironmentError } from "../../core/errors.ts";
 import { type Io, RuntimeManager, VenvManager } from "../../infrastructure/mod.ts";
 import { denoIo } from "../../infrastructure/io.ts";
+import { prepareHome } from "../../infrastructure/layout.ts";
 import { forgetVerified } from "../../infrastructure/marker.ts";
 import { fakeInstallation } from "./_fake_python.ts";
-import { only, temporary, tree } from "./_support.ts";
+import { context, only, temporary, tree } from "./_support.ts";
 
 interface Shop extends AsyncDisposable {
   readonly directory: string;
@@ -106,8 +107,22 @@ Deno.test("case 20: gc() removes what killed processes left beside environments"
   const gone = join(made.directory, "0123456789abcdef-01234567");
   const left = [`${path}.use-dead`, `${gone}.own`, `${gone}.verified`, `${gone}.use-dead`, `${gone}.own.tmp`];
   for (const file of left) await Deno.writeTextFile(file, "");
+  const home = join(made.directory, "../..");
+  const uuid = crypto.randomUUID();
+  const scratch = [
+    join(home, `.owner-${uuid}`),
+    join(home, `default.json.${uuid}.tmp`),
+    join(home, "cache", `interpreters.json.${uuid}.tmp`),
+    join(home, "archives", `${"0".repeat(64)}.part.json.${uuid}.tmp`),
+    join(home, "pythons", `cpython.verified.${uuid}.tmp`),
+  ];
+  for (const directory of ["cache", "archives", "pythons"]) {
+    await Deno.mkdir(join(home, directory), { recursive: true });
+  }
+  for (const file of scratch) await Deno.writeTextFile(file, "");
   await using _lease = await made.manager().lease({ path });
   await made.manager().gc();
+  for (const file of scratch) await assertRejects(() => Deno.stat(file), Deno.errors.NotFound);
   const names = (await Array.fromAsync(Deno.readDir(made.directory))).map(({ name }) => name);
   assertEquals(names.filter((name) => left.includes(join(made.directory, name))), []);
   assertEquals(names.filter((name) => name.startsWith(`${basename(path)}.use-`)).length, 1);
@@ -128,4 +143,18 @@ Deno.test("case 21: gc() of a broken environment does not forget what it was mad
   const again = await made.manager().ensure({ name: "mine" });
   const pointer = JSON.parse(await Deno.readTextFile(join(made.directory, "current.json")));
   assertEquals([pointer.directory, pointer.specification.python], [basename(again.path), ">=3.9,<3.13"]);
+});
+
+Deno.test("a home is checked though a sweep takes the file by which its user is known", async () => {
+  await using home = await temporary();
+  let swept = 0;
+  const io: Io = {
+    ...denoIo,
+    lstat: async (path) => {
+      if (path.includes("/.owner-") && ++swept === 1) await Deno.remove(path);
+      return await denoIo.lstat(path);
+    },
+  };
+  await prepareHome(context(home.path, { io }));
+  assertEquals([swept, await tree(home.path)], [2, []]);
 });
