@@ -7,7 +7,7 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex. */
-export const PYTHON_SOURCES_HASH: string = "d9a72b141eb6fad05365c2502f556466a12d85d76aa8cb7b7797e8f8348c2368";
+export const PYTHON_SOURCES_HASH: string = "7617de1535863668e28cb6ed96b2571513fb464fd667053f5b67f9bb3a0a4d9b";
 
 /** The content of each file by its path, with `/`, from the directory that Python is started on. */
 export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
@@ -10105,12 +10105,14 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "",
     "from itertools import count",
     "",
-    "from beep_host.errors import LimitError, StaleHandle",
+    "from beep_host.errors import MAX_NAME, LimitError, StaleHandle",
     "",
     "DEFAULT_MAX_HANDLES = 1_000_000",
     "",
     "# One counter for the whole server: an id is never used twice, so a stale one can never meet another object.",
     "_next_id = count(1).__next__",
+    "# type's own descriptor, so that a metaclass cannot answer in its place.",
+    "_name_of = type.__dict__[\"__name__\"].__get__",
     "",
     "",
     "class HandleTable:",
@@ -10137,7 +10139,8 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "            )",
     "        handle_id = _next_id()",
     "        self._objects[handle_id] = value",
-    "        return handle_id, type(value).__name__",
+    "        name = _name_of(type(value))",
+    "        return handle_id, name if len(name) <= MAX_NAME else f\"{name[:MAX_NAME]}…\"",
     "",
     "    def get(self, handle_id: int) -> object:",
     "        \"\"\"The object of a handle.\"\"\"",
@@ -10273,7 +10276,9 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "    if type(name) is not str or not name:",
     "        raise ArgumentError(f\"Cannot import {name!r}: a module's name is a string that is not empty\")",
     "    module = import_module(name)",
-    "    return [call.session.handles.add(module)[0], getattr(module, \"__name__\", name)]",
+    "    # Anything can be put into `sys.modules`, with a name that is none.",
+    "    own_name = getattr(module, \"__name__\", name)",
+    "    return [call.session.handles.add(module)[0], own_name if isinstance(own_name, str) else name]",
     "",
     "",
     "def create(call: object, owner: object, name: str, args: list | None = None, kwargs: dict | None = None) -> list:",

@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "d9a72b141eb6fad05365c2502f556466a12d85d76aa8cb7b7797e8f8348c2368";
+export const PYTHON_SOURCES_HASH: string = "7617de1535863668e28cb6ed96b2571513fb464fd667053f5b67f9bb3a0a4d9b";

@@ -13,6 +13,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { PythonError } from "../../core/errors.ts";
+import { PythonObjectHandle } from "../../core/handles.ts";
 import type { Clause, ClauseContext } from "../clause.ts";
 
 function clause(id: string, sentence: string, body: (context: ClauseContext) => Promise<void>): Clause {
@@ -140,6 +141,37 @@ export const EXCEPTIONS: readonly Clause[] = [
       const handle = await backend.evaluate(code, {}, { result: "handle" });
       await backend.evaluate("bad", { bad: handle });
       assertEquals(await backend.evaluate("1 + 1"), 2);
+    },
+  ),
+  clause(
+    "hostile-type-name",
+    "an object whose type lies about its name, or has one without end, is a handle, alone and in a list",
+    async ({ backend }) => {
+      const types: [code: string, name: string][] = [
+        [
+          "class Meta(type):\n  __name__ = property(lambda cls: 1 / 0)\nclass Bad(metaclass=Meta): pass",
+          "Bad",
+        ],
+        ["class Meta(type):\n  __name__ = 5\nclass Bad(metaclass=Meta): pass", "Bad"],
+        ["Bad = type('x' * 100_000, (), {})", "x".repeat(200)],
+      ];
+      for (const [code, name] of types) {
+        const [inList] = await backend.evaluate<PythonObjectHandle[]>(`${code}\n[Bad()]`);
+        const alone = await backend.evaluate<PythonObjectHandle>("Bad()");
+        const made = await backend.createObjectHandleFromResult(alone);
+        for (const handle of [inList, alone, made, await backend.createObject("copy", "copy", [alone])]) {
+          assertInstanceOf(handle, PythonObjectHandle);
+          assert(handle.typeName.startsWith(name) && handle.typeName.length < 2_000, handle.typeName);
+        }
+      }
+      await backend.evaluate(
+        "import sys, types\nsys.modules['named_by_a_number'] = types.SimpleNamespace(__name__=5)",
+      );
+      try {
+        assertEquals((await backend.importModule("named_by_a_number")).moduleName, "named_by_a_number");
+      } finally {
+        await backend.evaluate("del sys.modules['named_by_a_number']");
+      }
     },
   ),
 ];

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from itertools import count
 
-from beep_host.errors import LimitError, StaleHandle
+from beep_host.errors import MAX_NAME, LimitError, StaleHandle
 
 DEFAULT_MAX_HANDLES = 1_000_000
 
 # One counter for the whole server: an id is never used twice, so a stale one can never meet another object.
 _next_id = count(1).__next__
+# type's own descriptor, so that a metaclass cannot answer in its place.
+_name_of = type.__dict__["__name__"].__get__
 
 
 class HandleTable:
@@ -36,7 +38,8 @@ class HandleTable:
             )
         handle_id = _next_id()
         self._objects[handle_id] = value
-        return handle_id, type(value).__name__
+        name = _name_of(type(value))
+        return handle_id, name if len(name) <= MAX_NAME else f"{name[:MAX_NAME]}…"
 
     def get(self, handle_id: int) -> object:
         """The object of a handle."""

@@ -115,7 +115,9 @@ def import_named(call: object, name: str) -> list:
     if type(name) is not str or not name:
         raise ArgumentError(f"Cannot import {name!r}: a module's name is a string that is not empty")
     module = import_module(name)
-    return [call.session.handles.add(module)[0], getattr(module, "__name__", name)]
+    # Anything can be put into `sys.modules`, with a name that is none.
+    own_name = getattr(module, "__name__", name)
+    return [call.session.handles.add(module)[0], own_name if isinstance(own_name, str) else name]
 
 
 def create(call: object, owner: object, name: str, args: list | None = None, kwargs: dict | None = None) -> list:
