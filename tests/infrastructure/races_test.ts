@@ -18,11 +18,19 @@ import { amount, only, randomNumbers, temporary } from "./_support.ts";
 const CYCLES = amount("BEEP_RACE_CYCLES", 200);
 const RACERS = 4;
 /** How long a racer takes when nobody disturbs it; kills are spread over this. */
-const SPAN_MS = 350;
+const SPAN_MS = { make: 350, switch: 1_000 };
 const RACER = new URL("./_racer.ts", import.meta.url).pathname;
 /** What belongs to an environment that is whole. */
 const KEPT = /^(\.lock|current\.json|[0-9a-f]{16}\.json|[0-9a-f]{16}-[0-9a-f]{8}(\.verified)?)$/;
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
+
+/** How the racers go about it. */
+interface Way {
+  /** Which of them have locks. */
+  readonly locking: (index: number) => "lock" | "no-lock";
+  /** What they do. */
+  readonly work: "make" | "switch";
+}
 
 interface Tally {
   kills: number;
@@ -33,7 +41,7 @@ async function race(
   home: string,
   archive: { path: string; sha256: string; version: string },
   random: () => number,
-  locking: (index: number) => string,
+  { locking, work }: Way,
   tally: Tally,
 ): Promise<void> {
   const racers = Array.from({ length: RACERS }, (_, index) =>
@@ -51,6 +59,7 @@ async function race(
         archive.sha256,
         archive.version,
         locking(index),
+        work,
       ],
       stdout: "piped",
       stderr: "piped",
@@ -64,7 +73,7 @@ async function race(
       } catch {
         // It was faster than its murderer.
       }
-    }, random() * SPAN_MS);
+    }, random() * SPAN_MS[work]);
   });
   // All have ended before the first is judged, so that nobody works on while the home is removed.
   const results = await Promise.all(racers.map((racer) => racer.output()));
@@ -73,6 +82,8 @@ async function race(
     if (signal === "SIGKILL") continue;
     assertEquals(code, 0, new TextDecoder().decode(stderr));
     tally.finished++;
+    // What a racer does not hold any more may be gone when they switch and collect.
+    if (work === "switch") continue;
     const python = new TextDecoder().decode(stdout).trim();
     assert((await Deno.stat(python)).isFile, `${python} is not there`);
   }
@@ -88,6 +99,9 @@ async function assertNothingCorrupt(
     assertEquals(await runtimes.verify(runtime.id), [], runtime.id);
   }
   for (const status of await environments.list()) {
+    const pointer = JSON.parse(await Deno.readTextFile(join(home, "envs", status.name, "current.json")));
+    // Whoever switches to what is being collected makes it again, unless it is killed just then.
+    if (!(await listIfThere(denoIo, join(home, "envs", status.name))).includes(pointer.directory)) continue;
     assert(status.state === "ready", `${status.name} in ${home} is ${status.state}: ${status.problem}`);
   }
 }
@@ -116,7 +130,7 @@ async function mend(home: string, archive: { path: string; sha256: string; versi
   assertEquals(await listIfThere(denoIo, join(home, ".trash")), []);
 }
 
-async function cycles(count: number, locking: (index: number) => string, label: string): Promise<void> {
+async function cycles(count: number, way: Way, label: string): Promise<void> {
   const seed = amount("BEEP_SEED", Date.now() % 1_000_000);
   const random = randomNumbers(seed);
   const made = fakeArchive();
@@ -129,8 +143,8 @@ async function cycles(count: number, locking: (index: number) => string, label: 
     const home = join(scratch.path, `home ${cycle}`);
     try {
       // Every third cycle continues in what the last one left, killed processes and all.
-      await race(home, archive, random, locking, tally);
-      if (cycle % 3 === 0) await race(home, archive, random, locking, tally);
+      await race(home, archive, random, way, tally);
+      if (cycle % 3 === 0) await race(home, archive, random, way, tally);
       await mend(home, archive);
     } catch (error) {
       throw new Error(`cycle ${cycle} of seed ${seed} (${label}) failed`, { cause: error });
@@ -143,13 +157,18 @@ async function cycles(count: number, locking: (index: number) => string, label: 
 }
 
 Deno.test("case 16, 20: racing processes that are killed leave nothing corrupt, with locks", async () => {
-  await cycles(Math.ceil(CYCLES / 2), () => "lock", "with locks");
+  await cycles(Math.ceil(CYCLES / 2), { locking: () => "lock", work: "make" }, "with locks");
 });
 
 Deno.test("case 17, 20: racing processes that are killed leave nothing corrupt, without locks", async () => {
-  await cycles(Math.ceil(CYCLES / 4), () => "no-lock", "without locks");
+  await cycles(Math.ceil(CYCLES / 4), { locking: () => "no-lock", work: "make" }, "without locks");
 });
 
 Deno.test("case 16, 17, 20: racing processes that are killed leave nothing corrupt, some with locks and some without", async () => {
-  await cycles(Math.ceil(CYCLES / 4), (index) => index % 2 === 0 ? "lock" : "no-lock", "mixed");
+  const locking: Way["locking"] = (index) => index % 2 === 0 ? "lock" : "no-lock";
+  await cycles(Math.ceil(CYCLES / 4), { locking, work: "make" }, "mixed");
+});
+
+Deno.test("case 16, 20: racing processes that switch, use and collect environments take none from each other", async () => {
+  await cycles(Math.ceil(CYCLES / 20), { locking: () => "lock", work: "switch" }, "switching");
 });
