@@ -23,7 +23,6 @@ export { LentBackend, PythonHost, PythonHostPool } from "./host/mod.ts";
 export { createHostApi, ExposedFunctions, HOST_CAPABILITIES, HostServers } from "./host/mod.ts";
 export type {
   ApiHost,
-  AskingCall,
   DotnetOptions,
   HostApi,
   HostApiOptions,

@@ -3,7 +3,7 @@
  * of a backend's calls, but without handles and functions: there is no session that could hold them.
  *
  * ```text
- * request    frame {session, label} or {}, parts: a packed (args, kwargs)
+ * request    frame {session, call, waits, blocksLoop} or {}, parts: a packed (args, kwargs)
  * answer     frame ["ok", value, tagged], parts    or    ["error", {name, message, stack}]
  * ```
  *
@@ -15,10 +15,23 @@ import { encodeFrame, FrameDecoder } from "../core/frames.ts";
 import { describeThrown } from "../core/thrown.ts";
 import { decodePacked, encodeValue } from "../core/values.ts";
 import { NotFoundError } from "./api_errors.ts";
-import type { AskingCall, ExposedFunctions } from "./expose.ts";
+import { type AskingCall, runAsked } from "../transports/asked_functions.ts";
+import type { ExposedFunctions } from "./expose.ts";
 
 /** The most bytes of the arguments of a call, and of its result. */
 const MAX_FRAME_BYTES = 64 * 1024 * 1024;
+
+/** What Python says of the call that asks; nothing at all when there is none, or it has ended. */
+interface Asking {
+  /** The session of its backend. */
+  readonly session?: string;
+  /** Its id. */
+  readonly call: number;
+  /** The labels of the sessions whose threads wait; null is the backend's own. */
+  readonly waits: readonly (string | null)[];
+  /** Whether the event loop waits. */
+  readonly blocksLoop: boolean;
+}
 
 /** Answers one call. */
 export async function answerFunction(
@@ -34,7 +47,7 @@ export async function answerFunction(
     });
   }
   const { asking, args } = await readCall(request);
-  return new Response(await answer(() => functions.call(fn, args, asking)), {
+  return new Response(await answer(() => runAsked(() => fn(...args), asking)), {
     headers: { "content-type": "application/x-beep-frames", "cache-control": "no-store" },
   });
 }
@@ -45,13 +58,15 @@ async function readCall(
   const decoder = new FrameDecoder(MAX_FRAME_BYTES);
   for await (const chunk of request.body ?? []) {
     for (const { json, parts } of decoder.push(chunk)) {
-      const { session, label = null, blocksLoop = false } = JSON.parse(json) as Partial<AskingCall>;
+      const { session, call, waits, blocksLoop } = JSON.parse(json) as Asking;
       const [args, kwargs] = decodePacked(parts, { handle: refuseHandle }) as [
         unknown[],
         Record<string, unknown>,
       ];
       return {
-        asking: session === undefined ? undefined : { session, label, blocksLoop },
+        asking: session === undefined
+          ? undefined
+          : { session, call, held: { sessions: waits, loop: blocksLoop } },
         args: Object.keys(kwargs).length === 0 ? args : [...args, kwargs],
       };
     }

@@ -7,8 +7,6 @@
  * @module
  */
 
-import type { AsyncLocalStorage } from "node:async_hooks";
-import type { CallOptions, PythonHostBackend } from "../core/backend.ts";
 import { PythonHostError } from "../core/errors.ts";
 
 /** A function of the host: any parameters, and a value or a promise of one. */
@@ -17,16 +15,6 @@ export type HostFunction = (...args: any[]) => unknown;
 
 /** What is exposed under one name. */
 export type HostFunctions = Readonly<Record<string, HostFunction>>;
-
-/** The call of Python that asked for a function, as far as Python can tell. */
-export interface AskingCall {
-  /** Its backend's session. */
-  readonly session: string;
-  /** The label of a further session; null for the backend's own. */
-  readonly label: string | null;
-  /** Whether it is the event loop that waits, which all coroutines need. */
-  readonly blocksLoop: boolean;
-}
 
 /** A Python identifier that is not special to Python. */
 const NAME_REGEXP = /^(?!__)[A-Za-z_][A-Za-z0-9_]*$/;
@@ -42,7 +30,6 @@ export class ExposedFunctions {
   /** Whether any Python has a way to call them. */
   isReachable = false;
   readonly #objects = new Map<string, ReadonlyMap<string, HostFunction>>();
-  #asking: AsyncLocalStorage<AskingCall> | undefined;
 
   /** Makes functions visible until the result is disposed. */
   expose(name: string, functions: HostFunctions): Disposable {
@@ -86,37 +73,6 @@ export class ExposedFunctions {
   /** The function of that name; undefined when it was not exposed. */
   find(object: string, name: string): HostFunction | undefined {
     return this.#objects.get(object)?.get(name);
-  }
-
-  /** Calls a function for a call of Python that waits for it. */
-  async call(fn: HostFunction, args: readonly unknown[], asking: AskingCall | undefined): Promise<unknown> {
-    if (asking === undefined) return await fn(...args);
-    if (this.#asking === undefined) {
-      const { AsyncLocalStorage } = await import("node:async_hooks");
-      this.#asking = new AsyncLocalStorage<AskingCall>();
-    }
-    return await this.#asking.run(asking, async () => await fn(...args));
-  }
-
-  /**
-   * Throws when a call would wait for ever: it is made by a function for which a call of the same session waits, and a
-   * session runs one call at a time.
-   */
-  refuseCycle(backend: PythonHostBackend | undefined, options: CallOptions | undefined): void {
-    const asking = this.#asking?.getStore();
-    if (asking === undefined || backend === undefined) return;
-    if (asking.session !== (backend as { sessionId?: string }).sessionId) return;
-    const needsThread = options?.concurrent !== true && asking.label === (options?.session ?? null);
-    if (!asking.blocksLoop && !needsThread) return;
-    throw new PythonHostError(
-      "deadlock",
-      "Cannot call Python: the call that asked for this function waits, and the call would wait for it",
-      {
-        hint: asking.blocksLoop
-          ? "Make the function async, so that the coroutine awaits it."
-          : "Pass `concurrent: true`, or another session.",
-      },
-    );
   }
 }
 

@@ -15,7 +15,7 @@ export { createHostApi } from "./api.ts";
 export type { ApiHost, HostApi, HostApiOptions } from "./api.ts";
 export { HOST_CAPABILITIES, type HostCapability, type InfrastructureOption } from "./api_capabilities.ts";
 export type { DotnetOptions } from "./dotnet.ts";
-export { type AskingCall, ExposedFunctions, type HostFunction, type HostFunctions } from "./expose.ts";
+export { ExposedFunctions, type HostFunction, type HostFunctions } from "./expose.ts";
 export {
   type HostServer,
   type HostServerOptions,

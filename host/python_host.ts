@@ -325,7 +325,6 @@ export class PythonHost implements PythonHostBackend {
   /** Makes a call on the present server, or on the next one while that is started. */
   #on<T>(options: CallOptions | undefined, call: BackendCall<T>): Promise<T> {
     const { live } = this.#supervisor;
-    this.#functions.refuseCycle(live?.backend, options);
     if (live !== undefined) return call(live.backend, options);
     return callWhenReady(() => this.#supervisor.ready(), options, call);
   }
@@ -337,7 +336,6 @@ export class PythonHost implements PythonHostBackend {
     call: BackendCall<T>,
   ): Promise<T> {
     const { live } = this.#supervisor;
-    this.#functions.refuseCycle(live?.backend, options);
     // Callers without types pass values too, which the backend refuses.
     const owner = handle?.backend;
     if (live?.backend === owner) return call(live!.backend, options);

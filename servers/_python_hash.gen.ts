@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "7617de1535863668e28cb6ed96b2571513fb464fd667053f5b67f9bb3a0a4d9b";
+export const PYTHON_SOURCES_HASH: string = "e8c381ba99af231c5fe0a70dac0918e6885f61dc70815c63a94d14868e03d478";

@@ -21,6 +21,16 @@ export interface WaitingCall {
   readonly lane: Lane;
   /** False once the function has answered: what it started and left running is nobody's child. */
   isWaiting: boolean;
+  /** What cannot run until the function has answered, where Python waits for it beside its connections. */
+  readonly held?: HeldUp;
+}
+
+/** What of Python waits for a function that it asked for by a way of its own, where it takes no further calls meanwhile. */
+export interface HeldUp {
+  /** The sessions whose threads wait: their labels, and null for the backend's own. */
+  readonly sessions: readonly (string | null)[];
+  /** Whether it is the event loop that waits, which all coroutines need. */
+  readonly loop: boolean;
 }
 
 /** Runs a function where a call was made, whatever runs it. */

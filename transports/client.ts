@@ -27,6 +27,7 @@ import { converterAttributes, converterRevision, decodePacked, decodeTagged } fr
 import { ArgumentEncoder } from "./arguments.ts";
 import { inputHandlerOf } from "./call_events.ts";
 import { CallTable } from "./call_table.ts";
+import { forgetSession, refuseDeadlock, runAskedBy } from "./asked_functions.ts";
 import { type CallbackArguments, Callbacks, type WaitingCall } from "./callbacks.ts";
 import { ClientHandles } from "./client_handles.ts";
 import { evaluateArguments } from "./locals.ts";
@@ -92,6 +93,7 @@ export abstract class PythonHostClient implements PythonHostBackend {
   async initialize(options?: InitializeOptions): Promise<ServerInfo> {
     const { session, ...info } = await this.#calls.open(options);
     this.#sessionId = session;
+    runAskedBy(session, (waiting, fn) => this.#callbacks.runFunction(fn, [], waiting));
     return info;
   }
 
@@ -248,6 +250,7 @@ export abstract class PythonHostClient implements PythonHostBackend {
     if (options !== NO_OPTIONS) checkCallOptions(options);
     const used = typeof target === "number" ? [target] : target instanceof Array ? [...target] : undefined;
     const parent = this.#callbacks.current();
+    if (parent !== undefined) refuseDeadlock(options, parent);
     const { row, parts, tagged, handles } = this.#arguments.encode(args);
     const lane = laneOf(options, parent);
     if (converterRevision() !== this.#toldConverters[lane]) this.#tellConverters(lane);
@@ -383,6 +386,7 @@ export abstract class PythonHostClient implements PythonHostBackend {
   }
 
   #ended(reason: PythonHostError, onEnd: ClientOptions["onEnd"]): void {
+    forgetSession(this.#sessionId);
     this.#handles.end();
     this.#dropped(this.#callbacks.clear());
     try {

@@ -3,7 +3,9 @@
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { PythonError, PythonHostError } from "../../core/errors.ts";
 import { PythonHost } from "../../host/mod.ts";
-import { PythonHostHttp, PythonHostPipe } from "../../transports/mod.ts";
+import type { PythonObjectHandle } from "../../core/handles.ts";
+import { proxy } from "../../objects/mod.ts";
+import { PythonHostHttp, PythonHostPipe, PythonHostRpc } from "../../transports/mod.ts";
 import { makeHome } from "./_hosted.ts";
 
 for (const transport of ["pipe", "http"] as const) {
@@ -87,6 +89,95 @@ for (const transport of ["pipe", "http"] as const) {
       PythonError,
     );
     assertStringIncludes(held.message, "Cannot call Python");
+  });
+}
+
+for (const transport of ["pipe", "http", "rpc"] as const) {
+  Deno.test(`a cycle through other calls, sessions and proxies is refused too over ${transport}`, async () => {
+    await using _home = await makeHome();
+    await using host = await PythonHost.start({ environment: "bare", transport });
+    await host.openSession("other");
+    const concurrent = { concurrent: true };
+    using _exposed = host.expose("cycle", {
+      same: () => host.evaluate("1 + 1"),
+      sameAsync: async () => await host.evaluate("1 + 1"),
+      byConcurrent: () => host.evaluate("host.cycle.same()", {}, concurrent),
+      byCoroutine: () => host.evaluate("await host.cycle.sameAsync()", {}, concurrent),
+      byOther: () => host.evaluate("from beep_host import host\nhost.cycle.same()", {}, { session: "other" }),
+      async byProxy() {
+        const list = await host.evaluate<PythonObjectHandle>("[1]", {}, { ...concurrent, result: "handle" });
+        return await proxy(list).__len__();
+      },
+      async release() {
+        const list = await host.evaluate<PythonObjectHandle>("[1]", {}, { ...concurrent, result: "handle" });
+        await host.disposeHandle(list);
+        return "released";
+      },
+      async afterwards() {
+        await host.evaluate("1", {}, concurrent);
+        return "answered";
+      },
+    });
+    await host.evaluate("from beep_host import host");
+    for (const name of ["same", "byConcurrent", "byCoroutine", "byOther", "byProxy"]) {
+      const error = await assertRejects(() => host.evaluate(`host.cycle.${name}()`), PythonError);
+      assertStringIncludes(error.message, "the call would wait for it", name);
+    }
+    // The session's thread waits for the client's function, which waits for the call that asks.
+    const byCallback = await assertRejects(
+      () => host.evaluate("fn()", { fn: () => host.evaluate("host.cycle.same()", {}, concurrent) }),
+      PythonError,
+    );
+    assertStringIncludes(byCallback.message, "the call would wait for it");
+    assertEquals(await host.evaluate("host.cycle.release()"), "released");
+    assertEquals(await host.evaluate("host.cycle.afterwards()"), "answered");
+  });
+
+  Deno.test(`calls that wait for functions take no thread from those that the functions make over ${transport}`, async () => {
+    await using _home = await makeHome();
+    await using host = await PythonHost.start({ environment: "bare", transport, limits: { maxThreads: 2 } });
+    const concurrent = { concurrent: true };
+    using _exposed = host.expose("nested", {
+      inner: () => host.evaluate("1 + 1", {}, concurrent),
+      innerAsync: async () => await host.evaluate("1 + 1", {}, concurrent),
+      deep: (n: number): unknown =>
+        n === 0 ? "end" : host.evaluate("host.nested.deep(n - 1)", { n }, concurrent),
+      deepAsync: async (n: number): Promise<unknown> =>
+        n === 0 ? "end" : await host.evaluate("await host.nested.deepAsync(n - 1)", { n }, concurrent),
+    });
+    await host.evaluate("import asyncio\nfrom beep_host import host");
+    assertEquals(await host.evaluate("host.nested.deep(20)"), "end");
+    assertEquals(await host.evaluate("await host.nested.deepAsync(20)"), "end");
+    const many = "sum(await asyncio.gather(*[host.nested.innerAsync() for _ in range(50)]))";
+    assertEquals(await host.evaluate(many), 100);
+    for (const code of ["host.nested.deep(100)", "await host.nested.deepAsync(100)"]) {
+      const error = await assertRejects(() => host.evaluate(code), PythonError);
+      assertStringIncludes(error.message, "the two languages call each other 49 deep");
+    }
+    // Of another client, whose calls are nothing that the host's own could be nested in.
+    const Backend = { pipe: PythonHostPipe, http: PythonHostHttp, rpc: PythonHostRpc }[transport];
+    await using client = new Backend(host.server.endpoint);
+    await client.initialize();
+    await client.evaluate("from beep_host import host");
+    for (let round = 0; round < 3; round++) {
+      const calls = Array.from({ length: 10 }, () => client.evaluate("host.nested.inner()", {}, concurrent));
+      assertEquals(await Promise.all(calls), Array(10).fill(2));
+    }
+    // What was lent is given back: no more than two run at once.
+    await client.evaluate(`
+      import threading
+      running, peak, lock, pair = 0, 0, threading.Lock(), threading.Barrier(2)
+      def hold():
+          global running, peak
+          with lock:
+              running += 1
+              peak = max(peak, running)
+          pair.wait()
+          with lock:
+              running -= 1
+    `);
+    await Promise.all(Array.from({ length: 8 }, () => client.evaluate("hold()", {}, concurrent)));
+    assertEquals(await client.evaluate("peak"), 2);
   });
 }
 

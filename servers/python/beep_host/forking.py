@@ -11,6 +11,7 @@ import os
 import sys
 
 from beep_host.errors import describe
+from beep_host.pool import CallPool
 
 
 class ForkGuard:
@@ -61,6 +62,7 @@ class ForkGuard:
                 call.lock = call.done = call.stop = None
                 call.cancel_requested = False
         server.event_loop = _ChildLoop()
+        server.pool = CallPool(0)
         for close in server.on_fork:
             _close_quietly(close)
         _close_quietly(lambda: os.close(self._lifeline))

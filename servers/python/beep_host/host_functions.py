@@ -12,7 +12,8 @@ from __future__ import annotations
 import sys
 
 from beep_host import values
-from beep_host.errors import ConversionError, JavaScriptError
+from beep_host.callbacks import MAX_DEPTH
+from beep_host.errors import ConversionError, JavaScriptError, LimitError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,19 +88,33 @@ class HostCallable:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Calls the function and gives what it gives."""
+        call = _asking_call()
+        if call is not None and call.depth >= MAX_DEPTH:
+            raise LimitError(
+                f"Cannot call function: the two languages call each other {call.depth + 1} deep, the most is {MAX_DEPTH}"
+            )
         if self._is_async and _runs_event_loop():
-            from beep_host.infrastructure.asynchronous import on_thread
+            from beep_host.infrastructure.asynchronous import on_thread_of
 
-            return on_thread(self._call, args, kwargs)
-        return self._call(args, kwargs)
+            return on_thread_of(call, self._call, call, args, kwargs)
+        return self._call(call, args, kwargs)
 
-    def _call(self, args: tuple, kwargs: dict) -> Any:
+    def _call(self, call: Any, args: tuple, kwargs: dict) -> Any:
         from beep_host.frames import FrameDecoder, encode_frame
         from beep_host.infrastructure.api import exchange
         from beep_host.json_text import loads
 
         _, _, parts = values.encode((list(args), kwargs), "value", _Arguments())
-        data = exchange(self._path, encode_frame(_asking(), parts))
+        asking = encode_frame(_asking(call), parts)
+        if call is None:
+            data = exchange(self._path, asking)
+        else:
+            pool = call.client.server.pool
+            pool.set_aside(call)
+            try:
+                data = exchange(self._path, asking)
+            finally:
+                pool.take_back(call)
         decoder = FrameDecoder()
         decoder.feed(data)
         frame = decoder.next()
@@ -118,23 +133,29 @@ def _exposed() -> dict:
     return ask("GET", "/functions")["functions"]
 
 
-def _asking() -> bytes:
-    """What waits, so that the host can refuse a call that would wait for it in turn: the thread of a session, or the
-    event loop."""
+def _asking_call() -> Any:
     # Not there in a program of its own that only imports this package.
     module = sys.modules.get("beep_host.current_call")
     call = None if module is None else module.current_call.get(None)
-    if call is None or call.finished:
-        return b"{}"
-    blocks_loop = _runs_event_loop()
-    # A thread that the call has started counts as the call: it is most likely being waited for. A coroutine has left
-    # the session's thread, and a concurrent call was never on it.
-    if not blocks_loop and (call.stop is not None or call.thread != call.session.thread_ident):
+    return None if call is None or call.finished else call
+
+
+def _asking(call: Any) -> bytes:
+    """Which call asks, and what waits for the answer: the host refuses a call that would wait for that in turn."""
+    if call is None:
         return b"{}"
     from beep_host.replies import dumps
 
-    session = {"session": call.client.session_id, "label": call.options.get("session")}
-    return dumps({**session, "blocksLoop": blocks_loop})
+    waits = []
+    waiting = call
+    while waiting is not None:
+        # A thread that the call has started counts as the call: it is most likely being waited for. A coroutine has
+        # left the session's thread, and a concurrent call was never on it.
+        if not waiting.finished and waiting.stop is None and waiting.thread == waiting.session.thread_ident:
+            waits.append(waiting.options.get("session"))
+        waiting = waiting.parent
+    asking = {"session": call.client.session_id, "call": call.id, "waits": waits, "blocksLoop": _runs_event_loop()}
+    return dumps(asking)
 
 
 def _runs_event_loop() -> bool:

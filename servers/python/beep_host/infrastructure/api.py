@@ -64,17 +64,6 @@ def exchange(path: str, data: bytes) -> bytes:
         raise HostGoneError("Cannot read the host's answer: it is of another kind", code="protocol")
 
 
-def exchange(path: str, data: bytes) -> bytes:
-    """Sends frames and gives what is answered."""
-    with _new_link() as link:
-        fields = {"Accept": "application/x-beep-frames", "Content-Type": "application/x-beep-frames"}
-        answer = link.request("POST", path, fields, data)
-        if answer.content_type == "application/x-beep-frames":
-            return answer.read()
-        _read(answer)
-        raise HostGoneError("Cannot read the host's answer: it is of another kind", code="protocol")
-
-
 def quoted(name: str) -> str:
     """A name or id as one segment of a path."""
     from urllib.parse import quote

@@ -19,15 +19,51 @@ if TYPE_CHECKING:
     from typing import Any, Callable
 
 
+# How many functions of the host one call awaits at once; beyond it they queue.
+_FUNCTIONS_AT_ONCE = 32
+
+# By call and event loop, so that each entry is one thread's, and needs no lock that a fork could leave taken.
+_executors: dict = {}
+
+
 async def on_thread(function: Callable, *args: Any, **kwargs: Any) -> Any:
     """Calls a function that asks the host, on a thread; being cancelled cuts what it is waiting for."""
+    return await _on_executor(None, function, args, kwargs)
+
+
+async def on_thread_of(call: Any, function: Callable, *args: Any) -> Any:
+    """The same on one of the call's own threads: what all calls share may be taken by those that wait for this one."""
     import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
+    key = (call, asyncio.get_running_loop())
+    executor, users = _executors.get(key) or (ThreadPoolExecutor(_FUNCTIONS_AT_ONCE, "beep-host-function"), 0)
+    _executors[key] = (executor, users + 1)
+    try:
+        return await _on_executor(executor, function, args, {})
+    finally:
+        executor, users = _executors.pop(key)
+        if users > 1:
+            _executors[key] = (executor, users - 1)
+        else:
+            executor.shutdown(wait=False)
+
+
+async def _on_executor(executor: Any, function: Callable, args: tuple, kwargs: dict) -> Any:
+    import asyncio
+    from contextvars import copy_context
+
+    def run() -> Any:
+        try:
+            return function(*args, **kwargs)
+        except StopIteration as error:
+            # A future refuses it, and who awaits would wait for ever; asyncio itself turns it into this.
+            raise RuntimeError(f"{function.__name__} raised StopIteration: {error}") from error
 
     waiting: list = []
     token = links.set(waiting)
     try:
-        call = asyncio.to_thread(function, *args, **kwargs)
-        return await call
+        return await asyncio.get_running_loop().run_in_executor(executor, copy_context().run, run)
     except asyncio.CancelledError:
         for link in waiting:
             link.cut()
