@@ -7,7 +7,7 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex. */
-export const PYTHON_SOURCES_HASH: string = "e8c381ba99af231c5fe0a70dac0918e6885f61dc70815c63a94d14868e03d478";
+export const PYTHON_SOURCES_HASH: string = "c904383ee01ef2f562de87ab2d6c355f09e8a2e0f2fa82dd5c205302c887e39e";
 
 /** The content of each file by its path, with `/`, from the directory that Python is started on. */
 export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
@@ -9103,6 +9103,8 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "                await asyncio.wait_for(self._progress.wait(), remaining)",
     "            except asyncio.TimeoutError:",
     "                break",
+    "        # A batch that its time has ended is smaller than it was to be: the rest is not to be read before the next.",
+    "        self._wanted = 0",
     "        batch: list = [False]",
     "        while self._items and len(batch) <= most:",
     "            batch.append(self._items.popleft())",

@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "e8c381ba99af231c5fe0a70dac0918e6885f61dc70815c63a94d14868e03d478";
+export const PYTHON_SOURCES_HASH: string = "c904383ee01ef2f562de87ab2d6c355f09e8a2e0f2fa82dd5c205302c887e39e";

@@ -146,6 +146,8 @@ class _Pump:
                 await asyncio.wait_for(self._progress.wait(), remaining)
             except asyncio.TimeoutError:
                 break
+        # A batch that its time has ended is smaller than it was to be: the rest is not to be read before the next.
+        self._wanted = 0
         batch: list = [False]
         while self._items and len(batch) <= most:
             batch.append(self._items.popleft())

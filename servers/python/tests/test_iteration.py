@@ -92,6 +92,28 @@ class IterationTest(unittest.TestCase):
 
         asyncio.run(main())
 
+    def test_a_batch_that_its_time_has_ended_leaves_the_rest_unread(self) -> None:
+        made: list = []
+
+        async def slow() -> object:
+            for i in range(1000):
+                made.append(i)
+                yield i
+                await asyncio.sleep(0.01)
+
+        async def main() -> None:
+            iteration = begin(slow())
+            batch = await iteration.take(500)
+            self.assertEqual(batch, [False, *range(len(batch) - 1)])
+            await asyncio.sleep(0.1)
+            # One more was on its way.
+            self.assertLessEqual(len(made), len(batch))
+            after = await iteration.take(1)
+            self.assertEqual(after, [False, len(batch) - 1])
+            await iteration.close()
+
+        asyncio.run(main())
+
 
 class HostIteratorTest(unittest.TestCase):
     def test_asks_for_growing_batches_and_lets_go_at_the_end(self) -> None:
