@@ -229,11 +229,16 @@ raise ${args === "" ? "Endless()" : `ValueError(${args})`}`;
       assertEquals(await backend.evaluate("ran"), false);
     },
   ),
-  pythonClause("finally", "finally and with blocks run when a call is stopped", async (context) => {
-    const { backend } = context;
+  pythonClause("finally", "finally and with blocks run when a call is stopped", async ({ backend }) => {
     await backend.evaluate("log = []");
-    const code = "import time\ntry:\n  while True:\n    time.sleep(0.01)\nfinally:\n  log.append('cleaned')";
-    assertEquals(await abortRunning(context, code, "enough"), "enough");
+    const code =
+      "import time\ntry:\n  print('begun')\n  while True:\n    time.sleep(0.01)\nfinally:\n  log.append('cleaned')";
+    const controller = new AbortController();
+    const call = backend.evaluate(code, undefined, {
+      signal: controller.signal,
+      onStdout: () => controller.abort("enough"),
+    });
+    assertEquals(await call.catch((error) => error), "enough");
     assertEquals(await backend.evaluate("log"), ["cleaned"]);
   }),
   pythonClause("not-next", "a stop never hits the next call", async ({ backend }) => {

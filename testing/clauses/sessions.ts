@@ -99,20 +99,21 @@ lock.acquire()`;
     "a session's calls run on one thread, in order, beside those of others",
     async ({ backend }) => {
       await open(backend, "a");
+      await backend.evaluate("import builtins, threading\nbuiltins.gate = threading.Event()");
       const slow = backend.evaluate(
-        "import threading, time; time.sleep(0.2); t = threading.get_ident()",
+        "import threading; gate.wait(); t = threading.get_ident()",
         undefined,
-        {
-          session: "a",
-        },
+        { session: "a" },
       );
       const next = backend.evaluate<boolean>("t == threading.get_ident()", undefined, { session: "a" });
       let isSlowDone = false;
       slow.then(() => isSlowDone = true);
       assertEquals(await backend.evaluate("1 + 1"), 2);
       assertEquals(isSlowDone, false, "another session's call does not wait");
+      await backend.evaluate("gate.set()");
       await slow;
       assertEquals(await next, true);
+      await backend.evaluate("del builtins.gate");
     },
   ),
   clause("handles", "a handle belongs to its session, and ends with it", async ({ backend }) => {

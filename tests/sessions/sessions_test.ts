@@ -50,9 +50,11 @@ for (const transport of TRANSPORTS) {
     await assertRejects(() => bench.backend.evaluate("x"), PythonError, "NameError");
     const handle = await session.importModule("math");
     assertEquals(await session.callMethod(handle, "floor", [2.5]), 2);
-    const running = session.evaluate("import time; time.sleep(0.3); x = 2");
+    const gate = Promise.withResolvers<void>();
+    const running = session.evaluate("wait(); x = 2", { wait: () => gate.promise });
     assertEquals(await bench.backend.evaluate("1 + 1"), 2);
     assertEquals((await session.variables()).map(({ name }) => name).includes("x"), true, "while it is busy");
+    gate.resolve();
     await running;
     assertEquals(await session.evaluate("x"), 2);
   });

@@ -65,7 +65,8 @@ Deno.test("run() rejects with what the code raises, and the worker goes on", asy
 Deno.test("run() counts the wait for a worker towards its deadline and heeds its signal there", async () => {
   await using bench = await makeBench();
   await using pool = await bench.start({ size: 1 });
-  const busy = pool.run("import time; time.sleep(0.3)");
+  const gate = Promise.withResolvers<void>();
+  const busy = pool.run("wait()", { wait: () => gate.promise });
   await assertRejects(
     () => pool.run("1", undefined, { timeoutMs: 20 }),
     CallTimeoutError,
@@ -75,6 +76,7 @@ Deno.test("run() counts the wait for a worker towards its deadline and heeds its
   assert(await rejection(pool.run("1", undefined, { signal })) === signal.reason);
   assert(await rejection(pool.run("1", undefined, { signal })) === signal.reason); // aborted before
   assertEquals(pool.stats().queued, 0);
+  gate.resolve();
   await busy;
   for (const timeoutMs of [0, -1, NaN]) {
     const error = await assertRejects(() => pool.run("1", undefined, { timeoutMs }), PythonHostError);
@@ -347,7 +349,9 @@ Deno.test("a setup that never ends keeps neither an abort of start() nor close()
 Deno.test("start() that is aborted leaves no server", async () => {
   await using bench = await makeBench();
   const controller = new AbortController();
-  const started = bench.start({ size: 4, signal: controller.signal });
+  // On a fast machine they are ready before the signal aborts, and wait for it.
+  const setup = "import time; time.sleep(600)";
+  const started = bench.start({ size: 4, signal: controller.signal, setup });
   setTimeout(() => controller.abort("enough"), 80);
   assertEquals(await rejection(started), "enough");
 });

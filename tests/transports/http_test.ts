@@ -246,7 +246,7 @@ Deno.test("http: the token goes to no proxy", async () => {
 });
 
 Deno.test("http: a real server", async (t) => {
-  await using server = await startReal({ sessionIdleMs: 300 });
+  await using server = await startReal();
   const { address, token } = server;
 
   await t.step("a wrong token is refused, with the next step", async () => {
@@ -274,10 +274,11 @@ Deno.test("http: a real server", async (t) => {
   await t.step("a slow call delays no coroutine and no ping", async () => {
     await using backend = new PythonHostHttp(address, { token });
     const order: string[] = [];
-    const slow = backend.evaluate("import asyncio; await asyncio.sleep(0.3)").then(() => order.push("slow"));
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    await backend.evaluate("import asyncio\ngate = None");
+    const slow = backend.evaluate("gate = asyncio.Event()\nawait gate.wait()").then(() => order.push("slow"));
     await backend.evaluate("1").then(() => order.push("quick"));
     assertEquals((await backend.ping()).length, 1);
+    await backend.evaluate("while gate is None: await asyncio.sleep(0.001)\ngate.set()");
     await slow;
     assertEquals(order, ["quick", "slow"]);
   });
@@ -293,8 +294,9 @@ Deno.test("http: a real server", async (t) => {
   });
 
   await t.step("a session that idled away is stale, by a typed error", async () => {
-    await using backend = new PythonHostHttp(address, { token });
-    await backend.evaluate("x = 1");
+    await using impatient = await startReal({ sessionIdleMs: 300 });
+    await using backend = new PythonHostHttp(impatient.address, { token: impatient.token });
+    await backend.initialize();
     await new Promise((resolve) => setTimeout(resolve, 700));
     await assertRejects(() => backend.evaluate("x"), StaleHandleError);
     await assertRejects(() => backend.evaluate("x"), StaleHandleError);
