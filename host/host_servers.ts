@@ -148,7 +148,7 @@ export class HostServers implements AsyncDisposable {
   async stop(id: string): Promise<void> {
     const { record, server } = this.#find(id);
     if (record.owner === "host") {
-      throw new PythonHostError("closed", `Cannot stop server "${id}": it belongs to the host program`);
+      throw new PythonHostError("not-granted", `Cannot stop server "${id}": it belongs to the host program`);
     }
     await server.close();
   }

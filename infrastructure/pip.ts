@@ -24,11 +24,18 @@ function isAble(runtime: PythonRuntime): boolean {
   return version !== undefined && compareVersions(version, ABLE_PIP) >= 0;
 }
 
+/** What pip says before it tries an index for the last time; of an index that does not answer it says nothing else. */
+const LAST_RETRY_REGEXP = /^WARNING: Retrying \(Retry\(total=0,.*\)\) after (connection broken by .*)$/;
+
 /** The lines of pip's output that say what is wrong. */
 export function decisivePipLines(result: Pick<ChildResult, "stdout" | "stderr">): string {
   const lines = `${result.stdout}\n${result.stderr}`.split("\n")
+    .map((line) =>
+      line.replace(LAST_RETRY_REGEXP, "WARNING: $1").replace(/<\S+ object at 0x[0-9a-f]+>(: )?/g, "")
+    )
     .filter((line) =>
-      /^\s*(error|ERROR|The conflict is|The user requested|Could not|No matching|\S*Error:)/.test(line) ||
+      /^\s*(error|ERROR|WARNING: connection broken by |The conflict is|The user requested|Could not|No matching|\S*Error:)/
+        .test(line) ||
       // What follows the mark: who depends on what, and which file has which hash.
       /^\s+(\S+ \S+ depends on |\S+ from (file|https?):|\S+==\S+ --hash=|Expected sha256 |Got\s+[0-9a-f]{64})/
         .test(line)

@@ -77,6 +77,7 @@ Deno.test("the host's own server is listed, and cannot be stopped from Python", 
   assertEquals(host.servers.list().map(({ owner, environment }) => [owner, environment]), [["host", "bare"]]);
   const error = await raised(host.evaluate(`${MANAGERS}ServerManager().stop(ServerManager().list()[0])`));
   assertStringIncludes(error.message, "belongs to the host program");
+  assertEquals(error.pythonType, "NotGrantedError");
 });
 
 Deno.test("what a host started ends with it, and leaves no file", async () => {
@@ -134,23 +135,18 @@ Deno.test("an index that cannot be reached, and a package that is not there, giv
   await using _home = await makeHome();
   await using host = await start();
   await host.evaluate(MANAGERS);
-  const missing = await raised(
-    host.evaluate(
-      "VenvManager().ensure('p', ['no-such-package-8f2'], index_url='http://127.0.0.1:9/simple')",
-    ),
-  );
-  assertEquals(missing.pythonType, "CommandFailedError");
-  assertStringIncludes(missing.message, "no-such-package-8f2");
-  const output = await host.evaluate<string>(
-    `
+  const [message, output] = await host.evaluate<[string, string]>(`
     try:
-        PackageInstaller('p').install('no-such-package-8f2', index_url='http://127.0.0.1:9/simple')
+        VenvManager().ensure('p', ['no-such-package-8f2'], index_url='http://127.0.0.1:9/simple')
     except CommandFailedError as error:
-        output = error.output
-    output
-    `,
-  );
-  assertStringIncludes(output, "no-such-package-8f2");
+        told = [str(error), error.output]
+    told
+  `);
+  for (const lines of [message, output]) {
+    assertStringIncludes(lines, "No matching distribution found for no-such-package-8f2");
+    // Not only that there is no such package, which is not what is wrong.
+    assertStringIncludes(lines, "Connection refused");
+  }
   assertEquals(await host.evaluate("VenvManager().exists('p')"), false);
 });
 
@@ -196,6 +192,16 @@ Deno.test({
       assertEquals(await statusOf(first!.address, token), "401");
     }
   },
+});
+
+Deno.test("a progress callback that raises StopIteration leaves nobody waiting", async () => {
+  await using home = await makeHome();
+  await using server = await startHosted(home, "pipe");
+  await using backend = new PythonHostPipe(server.endpoint, ownerOptions(server));
+  const code =
+    `${MANAGERS}await AsyncVenvManager().ensure("stopped", on_progress=lambda event: next(iter([])))`;
+  const error = await raised(backend.evaluate(code));
+  assertEquals([error.pythonType, error.pythonMessage], ["RuntimeError", "ensure raised StopIteration: "]);
 });
 
 Deno.test("a progress callback that raises ends the operation, and a cancelled one leaves nothing", async () => {

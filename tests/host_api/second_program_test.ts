@@ -8,10 +8,10 @@ const ROOT = join(import.meta.dirname!, "..", "..");
 
 /** The second program: it knows a transport and an endpoint, and nothing else. */
 const PROGRAM = `
-import { PythonHostHttp, PythonHostPipe } from "@beep/python-host";
+import { PythonHostHttp, PythonHostPipe, PythonHostRpc } from "@beep/python-host";
 
 const [transport, endpoint] = Deno.args;
-const Backend = transport === "pipe" ? PythonHostPipe : PythonHostHttp;
+const Backend = { pipe: PythonHostPipe, http: PythonHostHttp, rpc: PythonHostRpc }[transport];
 await using backend = new Backend(endpoint);
 await backend.initialize();
 const made = await backend.evaluate(\`
@@ -36,7 +36,7 @@ async function run(args: readonly string[]): Promise<string> {
   return new TextDecoder().decode(stdout);
 }
 
-for (const transport of ["pipe", "http"] as const) {
+for (const transport of ["pipe", "http", "rpc"] as const) {
   Deno.test(`a second program with an endpoint alone uses Infrastructure over ${transport}`, async () => {
     await using home = await makeHome();
     await using server = await startHosted(home, transport);

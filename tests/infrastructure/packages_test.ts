@@ -273,6 +273,18 @@ Deno.test("the decisive lines of installers are found", () => {
     stderr: "  noise\nERROR: No matching distribution found for x\n[notice] update\n",
   });
   assertEquals(pip, "ERROR: No matching distribution found for x");
+  const retry = (left: number) =>
+    `WARNING: Retrying (Retry(total=${left}, connect=None)) after connection broken by ` +
+    `'NewConnectionError('<pip.HTTPConnection object at 0x7fe${left}>: [Errno 111] Connection refused')': /simple/x\n`;
+  const refused = decisivePipLines({
+    stdout: "",
+    stderr: `${retry(1)}${retry(0)}ERROR: No matching distribution found for x\n`,
+  });
+  assertEquals(
+    refused,
+    "WARNING: connection broken by 'NewConnectionError('[Errno 111] Connection refused')': /simple/x\n" +
+      "ERROR: No matching distribution found for x",
+  );
   const uv = decisiveUvLines({
     stdout: "",
     stderr: "Resolved in 3ms\n  × No solution found\n  ╰─▶ Because x\n",
