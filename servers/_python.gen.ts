@@ -7,7 +7,7 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex. */
-export const PYTHON_SOURCES_HASH: string = "c904383ee01ef2f562de87ab2d6c355f09e8a2e0f2fa82dd5c205302c887e39e";
+export const PYTHON_SOURCES_HASH: string = "cd5e419c6495a6ad54fd6373ae566832ea2a704719ac2a861305cfb81f699124";
 
 /** The content of each file by its path, with `/`, from the directory that Python is started on. */
 export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
@@ -4305,6 +4305,7 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "",
     "import os",
     "import sys",
+    "import threading",
     "",
     "from beep_host.errors import describe",
     "from beep_host.pool import CallPool",
@@ -4373,6 +4374,24 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "            if number is not None and _signal.getsignal(number) in ours:",
     "                _signal.signal(number, _signal.SIG_DFL)",
     "        interrupts.interrupt_signal = None",
+    "",
+    "",
+    "def leave_with_thread() -> None:",
+    "    \"\"\"For a child that has threads beside the one that forked: has it leave when that one ends, as a child with one thread does.",
+    "    Those on which our calls run leave by themselves.\"\"\"",
+    "    from beep_host import interrupts",
+    "    from beep_host.threads import ServerThread",
+    "",
+    "    forked = threading.current_thread()",
+    "    state = interrupts.main_state",
+    "    if isinstance(forked, ServerThread) or (state is not None and state.ident == forked.ident):",
+    "        return",
+    "",
+    "    def leave() -> None:",
+    "        forked.join()",
+    "        _leave(0)",
+    "",
+    "    ServerThread(\"beep-fork\", leave).start()",
     "",
     "",
     "def _close_quietly(close: object) -> None:",
@@ -4880,6 +4899,7 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "from beep_host import private_builtins, rpc_binary, rpc_service",
     "from beep_host.bell import Bell",
     "from beep_host.errors import HostError",
+    "from beep_host.forking import leave_with_thread",
     "from beep_host.grpc_door import Door, bounds, credentials",
     "from beep_host.protocol import SESSION_HEADER",
     "from beep_host.rpc_schema import METHODS, SERVICE",
@@ -4930,6 +4950,8 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "        grpc_server.stop(0)",
     "",
     "    server.on_close.append(close)",
+    "    # grpcio begins threads of its own there.",
+    "    server.on_fork.append(leave_with_thread)",
     "    # Each call goes from a thread of grpcio's to that of its session and back.",
     "    server.rings_sessions = True",
     "    _bells.extend([Bell() for _ in range(_MAX_BELLS)])",
@@ -9103,8 +9125,6 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "                await asyncio.wait_for(self._progress.wait(), remaining)",
     "            except asyncio.TimeoutError:",
     "                break",
-    "        # A batch that its time has ended is smaller than it was to be: the rest is not to be read before the next.",
-    "        self._wanted = 0",
     "        batch: list = [False]",
     "        while self._items and len(batch) <= most:",
     "            batch.append(self._items.popleft())",

@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "c904383ee01ef2f562de87ab2d6c355f09e8a2e0f2fa82dd5c205302c887e39e";
+export const PYTHON_SOURCES_HASH: string = "cd5e419c6495a6ad54fd6373ae566832ea2a704719ac2a861305cfb81f699124";

@@ -63,6 +63,19 @@ os.read(ready, 4096).decode()`;
   assertEquals(await backend.evaluate(status), 0);
 }, Deno.build.os === "windows");
 
+test("a child forked by a thread of user code ends with that thread", async (backend) => {
+  const code = `
+import os, threading
+def work():
+    global pid
+    pid = os.fork()
+thread = threading.Thread(target=work); thread.start(); thread.join()
+os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])`;
+  for (let round = 0; round < 3; round++) {
+    assertEquals(await backend.evaluate(code, {}, { timeoutMs: 20_000 }), 0);
+  }
+}, Deno.build.os === "windows");
+
 for (const [name, code] of [["all", "0, 65536"], ["all but the standard ones", "3, 65536"]] as const) {
   test(`closing ${name} descriptors ends the server`, async (backend, server) => {
     const beside = assertRejects(() =>

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 
 from beep_host.errors import describe
 from beep_host.pool import CallPool
@@ -77,6 +78,24 @@ class ForkGuard:
             if number is not None and _signal.getsignal(number) in ours:
                 _signal.signal(number, _signal.SIG_DFL)
         interrupts.interrupt_signal = None
+
+
+def leave_with_thread() -> None:
+    """For a child that has threads beside the one that forked: has it leave when that one ends, as a child with one thread does.
+    Those on which our calls run leave by themselves."""
+    from beep_host import interrupts
+    from beep_host.threads import ServerThread
+
+    forked = threading.current_thread()
+    state = interrupts.main_state
+    if isinstance(forked, ServerThread) or (state is not None and state.ident == forked.ident):
+        return
+
+    def leave() -> None:
+        forked.join()
+        _leave(0)
+
+    ServerThread("beep-fork", leave).start()
 
 
 def _close_quietly(close: object) -> None:

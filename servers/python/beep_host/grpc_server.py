@@ -12,6 +12,7 @@ from _thread import allocate_lock, start_new_thread
 from beep_host import private_builtins, rpc_binary, rpc_service
 from beep_host.bell import Bell
 from beep_host.errors import HostError
+from beep_host.forking import leave_with_thread
 from beep_host.grpc_door import Door, bounds, credentials
 from beep_host.protocol import SESSION_HEADER
 from beep_host.rpc_schema import METHODS, SERVICE
@@ -62,6 +63,8 @@ def serve(server: object, bootstrap: dict) -> str:
         grpc_server.stop(0)
 
     server.on_close.append(close)
+    # grpcio begins threads of its own there.
+    server.on_fork.append(leave_with_thread)
     # Each call goes from a thread of grpcio's to that of its session and back.
     server.rings_sessions = True
     _bells.extend([Bell() for _ in range(_MAX_BELLS)])
