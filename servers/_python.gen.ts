@@ -7,7 +7,7 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex. */
-export const PYTHON_SOURCES_HASH: string = "cd5e419c6495a6ad54fd6373ae566832ea2a704719ac2a861305cfb81f699124";
+export const PYTHON_SOURCES_HASH: string = "2ad32cfe172977e572eab8494a2842c13ed71c465dc8bb163e6c78bebe0aba18";
 
 /** The content of each file by its path, with `/`, from the directory that Python is started on. */
 export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
@@ -9125,6 +9125,8 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "                await asyncio.wait_for(self._progress.wait(), remaining)",
     "            except asyncio.TimeoutError:",
     "                break",
+    "        # A batch that its time has ended is smaller than it was to be: the rest is not to be read before the next.",
+    "        self._wanted = 0",
     "        batch: list = [False]",
     "        while self._items and len(batch) <= most:",
     "            batch.append(self._items.popleft())",

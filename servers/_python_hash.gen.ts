@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "cd5e419c6495a6ad54fd6373ae566832ea2a704719ac2a861305cfb81f699124";
+export const PYTHON_SOURCES_HASH: string = "2ad32cfe172977e572eab8494a2842c13ed71c465dc8bb163e6c78bebe0aba18";
