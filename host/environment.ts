@@ -8,7 +8,7 @@ import { join, resolve } from "@std/path";
 import { EnvironmentError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { type EnsureOptions, RuntimeManager, VenvManager } from "../infrastructure/mod.ts";
-import { checkList } from "../infrastructure/specify.ts";
+import { checkList } from "../infrastructure/option_checks.ts";
 import { ensurePythonnet, PYTHONNET } from "./dotnet.ts";
 import type { PythonHostOptions } from "./options.ts";
 import { GRPC_PACKAGES } from "./transports.ts";

@@ -117,9 +117,10 @@ export function childEnvironment(
   }
   for (const [name, value] of Object.entries(extra)) {
     // The system would take what follows the sign for the value, or drop the variable.
-    if (!/^[^=\0]+$/.test(name) || name === "__proto__" || value?.includes("\0")) {
+    const isText = value === undefined || typeof value === "string" && !value.includes("\0");
+    if (!/^[^=\0]+$/.test(name) || name === "__proto__" || !isText) {
       throw new PythonHostError("argument", `Cannot set the environment variable ${JSON.stringify(name)}`, {
-        hint: 'A name has no "=" and is not empty, and neither name nor value has a NUL character.',
+        hint: 'A name has no "=" and is not empty, a value is a string, and neither has a NUL character.',
       });
     }
     if (value === undefined) delete result[name];

@@ -16,6 +16,7 @@ import { type IndexSettings, readIndexSettings } from "./index_settings.ts";
 import { prepareHome } from "./layout.ts";
 import { lock, own } from "./locking.ts";
 import { writeMarker } from "./marker.ts";
+import { checkChoice } from "./option_checks.ts";
 import type { InstallerChoice, PackageInstaller } from "./packages.ts";
 import { requirePermissions } from "./permissions.ts";
 import { PipInstaller } from "./pip.ts";
@@ -82,6 +83,7 @@ export class EnvironmentBuilder {
 
   /** The installer that a choice means here. */
   async installer(choice: InstallerChoice = "auto", options: BuildOptions = {}): Promise<PackageInstaller> {
+    checkChoice("installer", choice, ["auto", "uv", "pip"]);
     if (choice === "pip") return this.pip;
     const tool = await this.#uv.find(options.signal);
     if (tool !== undefined) return new UvInstaller(this.#context, tool);

@@ -6,6 +6,7 @@
 
 import { EnvironmentError } from "../core/errors.ts";
 import { type InstalledPackage, pinOf } from "./installed_packages.ts";
+import { checkList } from "./option_checks.ts";
 import {
   canonicalRequirements,
   normalizePackageName,
@@ -45,6 +46,7 @@ export function withoutPackages(
   packages: readonly string[],
   installed: readonly InstalledPackage[],
 ): Specification {
+  checkList("packages", packages);
   const gone = new Set(packages.map(normalizePackageName));
   const there = new Set(installed.map((item) => normalizePackageName(item.name)));
   const missing = [...gone].filter((item) => !there.has(item));

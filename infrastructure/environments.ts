@@ -24,6 +24,7 @@ import { frozen, type InstalledPackage, listPackages, sitePackages } from "./ins
 import { mapIoError } from "./io_errors.ts";
 import { forgetVerified } from "./marker.ts";
 import { checkName } from "./names.ts";
+import { checkList } from "./option_checks.ts";
 import type { InstallerChoice } from "./packages.ts";
 import { requirePermissions } from "./permissions.ts";
 import { appendBackendSuffix, detectComputeBackend, providerEnvironmentName } from "./providers.ts";
@@ -276,6 +277,7 @@ export class VenvManager {
     const installed = new Set(
       (await this.#packages(environment)).map((item) => normalizePackageName(item.name)),
     );
+    checkList("packages", options.packages ?? []);
     for (const item of options.packages ?? []) {
       if (!installed.has(packageOf(canonicalRequirement(item)) ?? "")) {
         problems.push(`package "${item}" is not installed`);

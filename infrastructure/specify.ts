@@ -8,6 +8,7 @@ import { resolve } from "@std/path";
 import { EnvironmentError } from "../core/errors.ts";
 import type { Context } from "./context.ts";
 import { type IndexSettings, readIndexSettings, uvSelection } from "./index_settings.ts";
+import { checkList, checkOptions } from "./option_checks.ts";
 import { readPyproject, readRequirementsFile, relativeTo, splitRequirements } from "./requirements.ts";
 import {
   canonicalRequirements,
@@ -63,15 +64,6 @@ function anchored(line: string): string {
   return /^\s*(\.|-f|--find-links)/.test(line) ? relativeTo(Deno.cwd(), line.trim()) : line;
 }
 
-/** Throws unless it is a list: a string by itself would be read letter by letter. */
-export function checkList(option: string, value: unknown): void {
-  if (Array.isArray(value)) return;
-  throw new EnvironmentError(
-    `Cannot use option "${option}": it must be a list of strings, not ${JSON.stringify(value)}`,
-    { reason: "input", hint: `Write it as ${option}: [${JSON.stringify(value)}].` },
-  );
-}
-
 /** What a caller gave as packages, so that it means the same in every directory. */
 export function givenPackages(packages: readonly string[]): string[] {
   checkList("packages", packages);
@@ -84,6 +76,7 @@ export async function specify(
   spec: EnvironmentSpec,
   defaults: SpecificationDefaults,
 ): Promise<Specification> {
+  checkOptions(spec);
   const lines = givenPackages(spec.packages ?? []);
   if (spec.template !== undefined) {
     const template = Object.hasOwn(templates, spec.template) ? templates[spec.template] : undefined;

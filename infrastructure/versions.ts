@@ -75,6 +75,15 @@ export function isPathRequest(request: string): boolean {
 
 /** Takes a request apart. Throws a `PythonHostError` of code `argument` when it is none. */
 export function parseRequest(text: string): VersionRequest {
+  if (typeof text !== "string") {
+    throw new PythonHostError(
+      "argument",
+      `Cannot understand Python request ${String(text)}: it is no string`,
+      {
+        hint: `Write it as "${String(text)}".`,
+      },
+    );
+  }
   let rest = text.trim();
   let implementation: string | undefined;
   const named = /^(cpython|pypy|graalpy|python)(?:@|(?=\d)|$)/i.exec(rest);

@@ -9,10 +9,11 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { ConnectError, EnvironmentError, PythonHostError, ServerStartError } from "../../core/errors.ts";
 import { checkPipeEndpoint, checkUrlEndpoint } from "../../core/endpoint.ts";
-import { RuntimeManager, VenvManager } from "../../infrastructure/mod.ts";
+import { childEnvironment } from "../../infrastructure/child.ts";
+import { type EnsureOptions, RuntimeManager, VenvManager } from "../../infrastructure/mod.ts";
 import { PythonHost, servers } from "../../mod.ts";
 import { fakeInstallation, fakePython, writeExecutable } from "./_fake_python.ts";
-import { only, temporary } from "./_support.ts";
+import { countingIo, only, temporary, tree } from "./_support.ts";
 
 Deno.test("a NUL in a path, a name or an argument is a typed error everywhere", async () => {
   await using scratch = await temporary();
@@ -99,4 +100,43 @@ Deno.test("the copied interpreter of a venv stands for its base, and is no base 
     assertEquals(found, [real, join(base, "bin/python3.13")]);
     assertEquals((await runtimes.find(venv)).executable, real);
   }
+});
+
+Deno.test("an option of another kind is refused by its name, before anything is begun", async () => {
+  await using scratch = await temporary();
+  const { io, spawned } = countingIo();
+  const environments = new VenvManager({ home: join(scratch.path, "home"), environment: only({}), io });
+  const wrong: readonly (readonly [Record<string, unknown>, string, string?])[] = [
+    [{ python: 3.12 }, 'option "python": it must be a string, not 3.12', 'python: "3.12"'],
+    [{ packages: "six" }, 'option "packages": it must be a list of strings', 'packages: ["six"]'],
+    [{ packages: [null] }, 'option "packages": it must be a list of strings, not [ null ]'],
+    [{ requirementsFiles: "r.txt" }, 'option "requirementsFiles"', 'requirementsFiles: ["r.txt"]'],
+    [{ constraints: "six<2" }, 'option "constraints"', 'constraints: ["six<2"]'],
+    [{ pyproject: "p.toml", extras: "dev" }, 'option "extras"', 'extras: ["dev"]'],
+    [{ packages: [], extras: ["dev"] }, 'there is no option "pyproject"', "name[extra]"],
+    [{ lock: ["six"] }, 'option "lock": it must be a string'],
+    [{ packages: [], pip: "yes" }, 'option "pip": it must be a boolean'],
+    [{ packages: [], index: null }, 'option "index": it must be an object, not null'],
+    [{ packages: [], index: "https://x" }, 'option "index"', 'index: { indexUrl: "https://x" }'],
+    [{ packages: [], installer: "conda" }, 'option "installer": it must be one of "auto", "uv", "pip"'],
+    [{ packages: [], download: "no" }, 'option "download": it must be one of "auto", "never", not "no"'],
+    [{ name: 5 }, "environment name 5: it must be a string"],
+    [{ name: null }, "environment name null: it must be a string"],
+  ];
+  for (const [options, says, hint] of wrong) {
+    const call = (): Promise<unknown> => environments.ensure(options as EnsureOptions);
+    const error = await assertRejects(call, EnvironmentError, says);
+    if (hint !== undefined) assert(error.hint?.includes(hint), `${says}: ${error.hint}`);
+  }
+  await assertRejects(
+    () => environments.runtimes.find(3.12 as unknown as string),
+    PythonHostError,
+    "Python request 3.12: it is no string",
+  );
+  assertThrows(
+    () => childEnvironment(only({}), { PORT: 80 as unknown as string }),
+    PythonHostError,
+    'environment variable "PORT"',
+  );
+  assertEquals([spawned, await tree(scratch.path)], [[], []]);
 });
