@@ -28,7 +28,7 @@ Deno.test("each call is a span of the tracer that is given, and tells neither co
   await using place = await makePlace();
   const { provider, spans } = makeProvider();
   const tracer: CallTracer = provider.getTracer("application"); // the types fit
-  await using host = await place.start({ tracer, limits: { interruptGraceMs: 100 } });
+  await using host = await place.start({ tracer });
   await host.evaluate(SECRET);
   await using math = await host.importModule("math");
   await host.callMethod(math, "sqrt", [4]);
