@@ -7,6 +7,8 @@
 import type { Command } from "npm:commander@^15.1.0";
 import { PythonHostError } from "../core/errors.ts";
 import type { ListenOptions, ServerLimits } from "../servers/mod.ts";
+import { type ListenWords, refusalOf } from "../servers/tls.ts";
+import type { CliTransport } from "./verb.ts";
 
 /** The flags, as the command line gives them. */
 export interface ListenFlags {
@@ -35,8 +37,21 @@ export function addListenFlags(command: Command): Command {
     .option("--no-auth", "let clients in without a token: whoever reaches the server runs code as you");
 }
 
-/** What the server is started with. */
-export function listenOptions(flags: ListenFlags): ListenOptions & { readonly limits?: ServerLimits } {
+/** What the options of a server are called here. */
+const FLAG_WORDS: ListenWords = {
+  host: "--host",
+  listenBeyondLoopback: "--listen-beyond-loopback",
+  tls: "--tls-cert with --tls-key",
+  token: "a token (leave out --no-auth)",
+  allowedHosts: "--allow-host",
+  allowedOrigins: "--allow-origin",
+};
+
+/** What the server is started with. Throws, before anything is begun, for flags that no server can be started with. */
+export function listenOptions(
+  transport: CliTransport,
+  flags: ListenFlags,
+): ListenOptions & { readonly limits?: ServerLimits } {
   const { host, auth, listenBeyondLoopback, tlsCert, tlsKey, tlsClientCa, allowHost, allowOrigin, limit } =
     flags;
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
@@ -45,7 +60,7 @@ export function listenOptions(flags: ListenFlags): ListenOptions & { readonly li
   if (tlsClientCa !== undefined && tlsCert === undefined) {
     throw new PythonHostError("argument", "Cannot use --tls-client-ca without --tls-cert and --tls-key");
   }
-  return {
+  const options: ListenOptions = {
     auth,
     ...(host === undefined ? {} : { host }),
     ...(listenBeyondLoopback === undefined ? {} : { listenBeyondLoopback }),
@@ -54,8 +69,23 @@ export function listenOptions(flags: ListenFlags): ListenOptions & { readonly li
       : { tls: { certFile: tlsCert, keyFile: tlsKey, clientCaFile: tlsClientCa } }),
     ...(allowHost === undefined ? {} : { allowedHosts: allowHost }),
     ...(allowOrigin === undefined ? {} : { allowedOrigins: allowOrigin }),
-    ...(limit === undefined ? {} : { limits: limit }),
   };
+  const [flag, why] = refusalOfFlags(transport, options) ?? [];
+  if (flag !== undefined) throw new PythonHostError("argument", `Cannot use ${flag}: ${why}`);
+  return { ...options, ...(limit === undefined ? {} : { limits: limit }) };
+}
+
+function refusalOfFlags(
+  transport: CliTransport,
+  options: ListenOptions,
+): readonly [flag: string, why: string] | null {
+  if (transport !== "pipe") return refusalOf(options, FLAG_WORDS);
+  const { host, listenBeyondLoopback, tls, allowedHosts, allowedOrigins } = FLAG_WORDS;
+  const flags = { host, listenBeyondLoopback, tls, allowedHosts, allowedOrigins };
+  for (const [option, flag] of Object.entries(flags)) {
+    if (Reflect.get(options, option) !== undefined) return [flag, "only http and rpc take it"];
+  }
+  return null;
 }
 
 function append(text: string, before: string[] = []): string[] {

@@ -50,7 +50,7 @@ async function start(transport: CliTransport, flags: StartFlags): Promise<number
   const address = addressFor(transport, flags);
   const rpc = rpcOptions(transport, flags);
   using signals = new EndSignals();
-  const listen = listenOptions(flags);
+  const listen = listenOptions(transport, flags);
   // What clients' code asks of Infrastructure is done here; servers that it starts end with this program.
   await using hosted = new HostServers({ environments: makeEnvironments() });
   let server: PythonServer;

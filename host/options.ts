@@ -149,6 +149,43 @@ export interface PythonHostOptions {
   readonly logger?: Logger | undefined;
 }
 
+/** The name of each option; the compiler sees to it that there are neither more nor fewer. */
+export const HOST_OPTION_NAMES: Readonly<Record<keyof PythonHostOptions, true>> = {
+  python: true,
+  download: true,
+  packages: true,
+  environment: true,
+  modulePaths: true,
+  cwd: true,
+  env: true,
+  inheritEnv: true,
+  transport: true,
+  rpc: true,
+  tls: true,
+  startTimeoutMs: true,
+  limits: true,
+  infrastructure: true,
+  dotnet: true,
+  restart: true,
+  uninterruptible: true,
+  tracer: true,
+  signal: true,
+  onProgress: true,
+  onStdout: true,
+  onStderr: true,
+  logger: true,
+};
+
+/** Throws for an option that there is none of, which callers without types, and spreads, pass unnoticed. */
+export function checkOptionNames(given: object, known: Readonly<Record<string, true>>): void {
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined || Object.hasOwn(known, name)) continue;
+    throw new PythonHostError("argument", `Cannot use option "${name}": there is none of this name`, {
+      hint: `The options are ${Object.keys(known).sort().join(", ")}.`,
+    });
+  }
+}
+
 /** Whether a server is replaced in which a call cannot be interrupted. */
 export function replacesUninterruptible(given: PythonHostOptions["uninterruptible"] = "reject"): boolean {
   if (given === "reject" || given === "replace") return given === "replace";

@@ -7,7 +7,12 @@
 import { argumentError, checkSignal } from "../core/argument.ts";
 import type { CallOptions, PythonHostBackend } from "../core/backend.ts";
 import type { CallStatistics } from "../core/call_counters.ts";
-import { type PythonHostOptions, replacesUninterruptible } from "./options.ts";
+import {
+  checkOptionNames,
+  HOST_OPTION_NAMES,
+  type PythonHostOptions,
+  replacesUninterruptible,
+} from "./options.ts";
 
 /** Options of `PythonHostPool.start`: those of a host, and what concerns the workers. */
 export interface PythonHostPoolOptions extends Omit<PythonHostOptions, "restart"> {
@@ -92,8 +97,20 @@ export interface PoolStatistics extends CallStatistics {
 /** Each is a process, and all are started at once: more is a slip of the pen, which would take the machine with it. */
 const MOST_WORKERS = 1024;
 
+const { restart: _, ...OF_HOSTS } = HOST_OPTION_NAMES;
+const POOL_OPTION_NAMES: Readonly<Record<keyof PythonHostPoolOptions, true>> = {
+  ...OF_HOSTS,
+  size: true,
+  setup: true,
+  maxCallsPerWorker: true,
+  maxWorkerAgeMs: true,
+  maxWorkerMemoryBytes: true,
+  crashRetries: true,
+};
+
 /** Checks what a pool is started with. */
 export function checkPoolOptions(options: PythonHostPoolOptions): void {
+  checkOptionNames(options, POOL_OPTION_NAMES);
   const { size, setup, maxCallsPerWorker, maxWorkerAgeMs, maxWorkerMemoryBytes, crashRetries } = options;
   replacesUninterruptible(options.uninterruptible); // throws when it is none
   checkSignal(options.signal);

@@ -33,7 +33,12 @@ import { withDotnet } from "./dotnet.ts";
 import { ExposedFunctions, type HostFunctions } from "./expose.ts";
 import { HostServers } from "./host_servers.ts";
 import { staleError } from "./generation.ts";
-import { type PythonHostOptions, replacesUninterruptible } from "./options.ts";
+import {
+  checkOptionNames,
+  HOST_OPTION_NAMES,
+  type PythonHostOptions,
+  replacesUninterruptible,
+} from "./options.ts";
 import { type HostStatistics, serverStatistics, withOperation } from "./statistics.ts";
 import { Supervisor } from "./supervisor.ts";
 import { requireHostPermissions } from "./permissions.ts";
@@ -104,6 +109,7 @@ export class PythonHost implements PythonHostBackend {
    */
   static async start(given: PythonHostOptions = {}): Promise<PythonHost> {
     checkSignal(given.signal);
+    checkOptionNames(given, HOST_OPTION_NAMES);
     given.signal?.throwIfAborted();
     const transport = resolveTransport(given);
     requireHostPermissions(given, transport);

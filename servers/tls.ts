@@ -44,24 +44,49 @@ const LOOPBACK_REGEXP = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
 // `name`, `name:port`, `[v6]`, `[v6]:port`: what can stand in a Host header, and nothing that could end one.
 const HOST_NAME_REGEXP = /^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?$/;
 
+/** What the options are called where they are given. */
+export interface ListenWords {
+  readonly host: string;
+  readonly listenBeyondLoopback: string;
+  readonly tls: string;
+  readonly token: string;
+  readonly allowedHosts: string;
+  readonly allowedOrigins: string;
+}
+
+const OPTION_WORDS: ListenWords = {
+  host: "host",
+  listenBeyondLoopback: "listenBeyondLoopback: true",
+  tls: "tls",
+  token: "a token",
+  allowedHosts: "allowedHosts",
+  allowedOrigins: "allowedOrigins",
+};
+
 /** Says what is wrong with the options as `[option, why]`; null when nothing is. */
-export function refusalOf(options: ListenOptions): readonly [option: string, why: string] | null {
+export function refusalOf(
+  options: ListenOptions,
+  words: ListenWords = OPTION_WORDS,
+): readonly [option: string, why: string] | null {
   const { host, listenBeyondLoopback, tls, auth, allowedHosts = [], allowedOrigins = [] } = options;
   if (host !== undefined && !LOOPBACK_REGEXP.test(host)) {
     const missing = [
-      ...(listenBeyondLoopback === true ? [] : ["listenBeyondLoopback: true"]),
-      ...(tls === undefined ? ["tls"] : []),
-      ...(auth === false ? ["a token"] : []),
+      ...(listenBeyondLoopback === true ? [] : [words.listenBeyondLoopback]),
+      ...(tls === undefined ? [words.tls] : []),
+      ...(auth === false ? [words.token] : []),
     ];
     if (missing.length > 0) {
-      return [`host "${host}"`, `it is not a loopback address, and to go beyond takes ${missing.join(", ")}`];
+      return [
+        `${words.host} "${host}"`,
+        `it is not a loopback address, and to go beyond takes ${missing.join(", ")}`,
+      ];
     }
   }
   const name = allowedHosts.find((one) => !HOST_NAME_REGEXP.test(one));
-  if (name !== undefined) return [`allowedHosts "${name}"`, 'a name is "host" or "host:port"'];
+  if (name !== undefined) return [`${words.allowedHosts} "${name}"`, 'a name is "host" or "host:port"'];
   const origin = allowedOrigins.find((one) => !URL.canParse(one) || new URL(one).origin !== one);
   if (origin !== undefined) {
-    return [`allowedOrigins "${origin}"`, 'an origin is "https://host" or "https://host:port"'];
+    return [`${words.allowedOrigins} "${origin}"`, 'an origin is "https://host" or "https://host:port"'];
   }
   return null;
 }

@@ -49,6 +49,27 @@ Deno.test("start serves a pipe by its name, status shows it, stop ends it", asyn
   assertEquals((await run("status")).stdout, "No server is running.\n");
 });
 
+Deno.test("flags that no server can be started with are refused by their own names", async () => {
+  await using _home = await makeHome();
+  const refused = {
+    "http --host 0.0.0.0":
+      '--host "0.0.0.0": it is not a loopback address, and to go beyond takes --listen-beyond-loopback, ' +
+      "--tls-cert with --tls-key",
+    "rpc --host :: --listen-beyond-loopback --no-auth":
+      '--host "::": it is not a loopback address, and to go beyond takes --tls-cert with --tls-key, ' +
+      "a token (leave out --no-auth)",
+    "http --allow-host a/b": '--allow-host "a/b": a name is "host" or "host:port"',
+    "http --allow-origin a": '--allow-origin "a": an origin is "https://host" or "https://host:port"',
+    "pipe --host 127.0.0.1": "--host: only http and rpc take it",
+    "pipe --tls-cert a --tls-key b": "--tls-cert with --tls-key: only http and rpc take it",
+  };
+  for (const [flags, message] of Object.entries(refused)) {
+    const { code, stdout, stderr } = await run("start", ...flags.split(" "));
+    // Nothing else is told: no environment is made for a server that cannot be.
+    assertEquals([code, stdout, stderr], [1, "", `error: Cannot use ${message}\n`]);
+  }
+});
+
 Deno.test("start --no-auth lets clients in that have no token", async () => {
   await using home = await homeWithEnvironment();
   const { endpoint, end, process } = await serve("http", "--port", "0", "--no-auth");

@@ -17,6 +17,7 @@ import {
   PythonHostHttp,
   type PythonHostOptions,
   PythonHostPipe,
+  PythonHostPool,
   PythonHostRpc,
   type PythonObjectHandle,
   ServerExitedError,
@@ -107,6 +108,30 @@ Deno.test("packages that are no list are refused before anything is made", async
     'Cannot use option "packages": it must be a list of strings, not "numpy"',
   );
   assertEquals(failure.hint, 'Write it as packages: ["numpy"].');
+});
+
+Deno.test("an option that there is none of is refused with those that there are", async () => {
+  const starts: readonly (readonly [start: (options: object) => Promise<unknown>, option: string])[] = [
+    [(options) => PythonHost.start(options), "restart"],
+    [(options) => PythonHostPool.start(options), "maxWorkerAgeMs"],
+  ];
+  for (const [start, option] of starts) {
+    for (const name of ["package", "toString", "__proto__x"]) {
+      const failure = await assertRejects(
+        () => start({ [name]: ["numpy"] }),
+        PythonHostError,
+        `Cannot use option "${name}": there is none of this name`,
+      );
+      assertEquals(failure.code, "argument");
+      assert(failure.hint!.includes("packages, ") && failure.hint!.includes(option));
+    }
+  }
+  // Each worker is replaced anyway.
+  const restart = { restart: true } as object;
+  await assertRejects(() => PythonHostPool.start(restart), PythonHostError, 'option "restart"');
+  // What a spread leaves empty is nothing that was asked for.
+  await using host = await PythonHost.start({ leftEmpty: undefined } as PythonHostOptions);
+  assertEquals(await host.evaluate("1"), 1);
 });
 
 Deno.test("who lost a server is told how to have another take its place", async () => {
