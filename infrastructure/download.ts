@@ -17,7 +17,7 @@ import type { Context } from "./context.ts";
 import { removeIfThere } from "./files.ts";
 import { pause } from "./locking.ts";
 import type { ProgressListener } from "./progress_events.ts";
-import { discardPart, fetchPart } from "./transfer.ts";
+import { discardPart, fetchPart, hashWholePart } from "./transfer.ts";
 import { FetchFault } from "./transfer_watch.ts";
 
 /** How patient a download is. */
@@ -72,6 +72,9 @@ const LONGEST_PAUSE_MS = 30_000;
 
 /** Downloads an archive. When it returns, `target` has the right content; when it throws, `target` is not there. */
 export async function download(context: Context, request: DownloadRequest): Promise<void> {
+  if (await hashWholePart(context, request.part) === request.sha256) {
+    return await putIntoPlace(context, request);
+  }
   const limits = { ...DEFAULTS, ...request.limits };
   let urls = request.urls.filter((url) => !context.offline || url.startsWith("file:"));
   if (urls.length === 0) {
@@ -117,7 +120,6 @@ async function tryOnce(
   url: string,
   limits: Required<DownloadLimits>,
 ): Promise<"done" | FetchFault | HashMismatchError> {
-  const { io } = context;
   let actual: string;
   let note: string | undefined;
   try {
@@ -135,10 +137,14 @@ async function tryOnce(
       note === undefined ? {} : { hint: note },
     );
   }
+  await putIntoPlace(context, request);
+  return "done";
+}
+
+async function putIntoPlace({ io }: Context, request: DownloadRequest): Promise<void> {
   await io.rename(request.part, request.target);
   await removeIfThere(io, `${request.part}.json`);
   await io.syncDirectory(dirname(request.target));
-  return "done";
 }
 
 function summarize(

@@ -80,20 +80,43 @@ export async function discardPart(context: Context, part: string): Promise<void>
   await removeIfThere(context.io, `${part}.json`);
 }
 
-async function resumable(
-  context: Context,
-  request: TransferRequest,
-): Promise<{ length: number; validator: string } | undefined> {
-  const text = await readTextIfThere(context.io, `${request.part}.json`);
-  const info = await statIfThere(context.io, request.part);
-  if (text === undefined || info === undefined || info.size === 0) return undefined;
-  let record: Partial<PartRecord>;
+/**
+ * The SHA-256 of a part to which nothing is missing: its process was killed before it could put it into place. Undefined
+ * when there is none.
+ */
+export async function hashWholePart(context: Context, part: string): Promise<string | undefined> {
+  const record = await readRecord(context, part);
+  const info = await statIfThere(context.io, part);
+  if (record === undefined || info === undefined || info.size !== record.size) return undefined;
+  const file = await context.io.open(part, { read: true, write: true });
   try {
-    record = JSON.parse(text);
+    const hash = await createSha256();
+    await hashStart(file, info.size, hash);
+    await file.sync();
+    return hash.digest("hex");
+  } finally {
+    file.close();
+  }
+}
+
+async function readRecord(context: Context, part: string): Promise<Partial<PartRecord> | undefined> {
+  const text = await readTextIfThere(context.io, `${part}.json`);
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text) ?? undefined;
   } catch {
     // A record that cannot be read tells nothing about the part: it starts again.
     return undefined;
   }
+}
+
+async function resumable(
+  context: Context,
+  request: TransferRequest,
+): Promise<{ length: number; validator: string } | undefined> {
+  const record = await readRecord(context, request.part);
+  const info = await statIfThere(context.io, request.part);
+  if (record === undefined || info === undefined || info.size === 0) return undefined;
   if (record.url !== request.url || typeof record.validator !== "string" || record.validator === "") {
     return undefined;
   }

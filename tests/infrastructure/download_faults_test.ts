@@ -6,6 +6,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
+import { join } from "@std/path";
 import { DownloadError, HashMismatchError, PermissionNeededError } from "../../core/errors.ts";
 import { type DownloadLimits, RuntimeManager } from "../../infrastructure/mod.ts";
 import { denoIo } from "../../infrastructure/io.ts";
@@ -352,4 +353,36 @@ Deno.test("case 11: install() names the flag for the host that a mirror redirect
   );
   assert(failure instanceof PermissionNeededError, String(failure));
   assertEquals(failure.flags, ["--allow-net=localhost:1"]);
+});
+
+Deno.test("case 20: a part that is whole already is put into place, and fetched again only when it is another file", async () => {
+  const archive = await pythonArchive();
+  await using home = await temporary();
+  await using mirror = new Mirror(archive.bytes, [good]);
+  const { version, sha256 } = archive;
+  const distribution = { version, sha256, url: mirror.url };
+  const part = join(home.path, "archives", `${sha256}.part`);
+  const record = JSON.stringify({ url: mirror.url, validator: '"one"', size: archive.bytes.byteLength });
+  const leave = async (bytes: Uint8Array): Promise<void> => {
+    await Deno.mkdir(join(home.path, "archives"), { recursive: true });
+    await Deno.writeFile(part, bytes);
+    await Deno.writeTextFile(`${part}.json`, record);
+  };
+  const install = async (offline: boolean): Promise<void> => {
+    const manager = new RuntimeManager({ home: home.path, environment: only({}), offline });
+    const runtime = await manager.install(version, { distribution, limits: LIMITS });
+    assertEquals(await manager.verify(runtime.id), []);
+    assertEquals(
+      (await tree(join(home.path, "archives"))).filter((path) => path.includes("part")),
+      [],
+    );
+    await manager.uninstall(runtime.id);
+    await Deno.remove(join(home.path, "archives"), { recursive: true });
+  };
+  await leave(archive.bytes);
+  await install(true);
+  assertEquals(mirror.requests, []);
+  await leave(archive.bytes.with(1000, archive.bytes[1000]! ^ 1));
+  await install(false);
+  assertEquals(mirror.requests.map(({ start }) => start), [0]);
 });
