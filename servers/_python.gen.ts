@@ -7,7 +7,7 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex. */
-export const PYTHON_SOURCES_HASH: string = "2ad32cfe172977e572eab8494a2842c13ed71c465dc8bb163e6c78bebe0aba18";
+export const PYTHON_SOURCES_HASH: string = "2234c7c45633fe9bf33ec69060c3164e44287a5b05cd87ff60fc034775f7d3ab";
 
 /** The content of each file by its path, with `/`, from the directory that Python is started on. */
 export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
@@ -1305,7 +1305,10 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "            return control",
     "        if call is not None:",
     "            return call.reply",
-    "        raise ClientGoneError(\"Cannot call function: no call of its client is running that could carry the question\")",
+    "        raise ClientGoneError(",
+    "            \"Cannot call function: the call that has started this thread is over, \"",
+    "            \"and over HTTP only its answer could carry the question\"",
+    "        )",
     "",
     "    def labelled_session(self, label: str) -> Session:",
     "        \"\"\"A further session by its label.\"\"\"",
@@ -15336,6 +15339,8 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "",
     "def inspect(expression: str) -> dict | None:",
     "    \"\"\"What is known of a dotted name: type, signature, documentation, source. None when it is not known.\"\"\"",
+    "    if not isinstance(expression, str):",
+    "        raise ArgumentError(f\"Cannot inspect a name: it must be a string, not {type(expression).__name__}\")",
     "    names = expression.strip().split(\".\")",
     "    value = _resolve(names) if all(name.isidentifier() for name in names) else _MISSING",
     "    if value is _MISSING:",

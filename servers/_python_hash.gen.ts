@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "2ad32cfe172977e572eab8494a2842c13ed71c465dc8bb163e6c78bebe0aba18";
+export const PYTHON_SOURCES_HASH: string = "2234c7c45633fe9bf33ec69060c3164e44287a5b05cd87ff60fc034775f7d3ab";

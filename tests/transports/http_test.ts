@@ -302,6 +302,22 @@ Deno.test("http: a real server", async (t) => {
     await assertRejects(() => backend.evaluate("x"), StaleHandleError);
   });
 
+  await t.step("a thread that outlives its call can call no function, and is told why", async () => {
+    await using backend = new PythonHostHttp(address, { token });
+    const code = `
+import threading
+gate, told = threading.Event(), []
+def ask():
+  gate.wait()
+  try: told.append(f(1))
+  except ConnectionError as error: told.append(str(error))
+thread = threading.Thread(target=ask)
+thread.start()`;
+    await backend.evaluate(code, { f: () => 1 });
+    const [told] = await backend.evaluate<string[]>("gate.set()\nthread.join()\ntold");
+    assert(told?.includes("the call that has started this thread is over"), told);
+  });
+
   await t.step("closing with calls pending rejects them and leaves nothing", async () => {
     const backend = new PythonHostHttp(address, { token });
     await backend.initialize();

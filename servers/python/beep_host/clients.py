@@ -133,7 +133,10 @@ class Client:
             return control
         if call is not None:
             return call.reply
-        raise ClientGoneError("Cannot call function: no call of its client is running that could carry the question")
+        raise ClientGoneError(
+            "Cannot call function: the call that has started this thread is over, "
+            "and over HTTP only its answer could carry the question"
+        )
 
     def labelled_session(self, label: str) -> Session:
         """A further session by its label."""

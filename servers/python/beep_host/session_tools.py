@@ -42,6 +42,8 @@ def complete(code: str, cursor: int | None = None) -> dict:
 
 def inspect(expression: str) -> dict | None:
     """What is known of a dotted name: type, signature, documentation, source. None when it is not known."""
+    if not isinstance(expression, str):
+        raise ArgumentError(f"Cannot inspect a name: it must be a string, not {type(expression).__name__}")
     names = expression.strip().split(".")
     value = _resolve(names) if all(name.isidentifier() for name in names) else _MISSING
     if value is _MISSING:

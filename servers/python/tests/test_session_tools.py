@@ -6,8 +6,8 @@ import unittest
 from types import SimpleNamespace
 
 from beep_host import session_tools
-from beep_host.errors import ArgumentError
 from beep_host.current_call import current_call
+from beep_host.errors import ArgumentError
 
 ran: list = []
 
@@ -123,6 +123,8 @@ class SessionToolsTest(unittest.TestCase):
         self.assertEqual(session_tools.inspect("word")["summary"], "'text'")
         for unknown in ("nowhere", "hostile.costly", "hostile.nowhere", "1", "a b", ""):
             self.assertIsNone(session_tools.inspect(unknown))
+        with self.assertRaisesRegex(ArgumentError, "must be a string, not int"):
+            session_tools.inspect(5)
 
     def test_lists_and_forgets_variables(self) -> None:
         self.namespace["large"] = list(range(1_000_000))
