@@ -7,7 +7,7 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex. */
-export const PYTHON_SOURCES_HASH: string = "2234c7c45633fe9bf33ec69060c3164e44287a5b05cd87ff60fc034775f7d3ab";
+export const PYTHON_SOURCES_HASH: string = "4cdf175ce86cdb979060e97de8973adc58256e9ac210a8c93ff4983539a472aa";
 
 /** The content of each file by its path, with `/`, from the directory that Python is started on. */
 export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
@@ -9796,7 +9796,8 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "        for name, value in (given or {}).items():",
     "            field = _snake_case(name)",
     "            if field not in self.__dict__:",
-    "                raise ArgumentError(f'Cannot set limit \"{name}\": there is none of this name')",
+    "                known = \", \".join(sorted(_camel_case(one) for one in self.__dict__))",
+    "                raise ArgumentError(f'Cannot set limit \"{name}\": there is none of this name, but {known}')",
     "            if type(value) is not int or value < 0:",
     "                raise ArgumentError(f'Cannot set limit \"{name}\" to {value!r}: it must be a whole number of at least 0')",
     "            setattr(self, field, value)",
@@ -9806,6 +9807,11 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "",
     "def _snake_case(name: str) -> str:",
     "    return \"\".join(f\"_{letter.lower()}\" if letter.isupper() else letter for letter in name)",
+    "",
+    "",
+    "def _camel_case(name: str) -> str:",
+    "    first, *rest = name.split(\"_\")",
+    "    return first + \"\".join(word.capitalize() for word in rest)",
     "",
   ].join("\n"),
   "beep_host/logs.py": [

@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "2234c7c45633fe9bf33ec69060c3164e44287a5b05cd87ff60fc034775f7d3ab";
+export const PYTHON_SOURCES_HASH: string = "4cdf175ce86cdb979060e97de8973adc58256e9ac210a8c93ff4983539a472aa";

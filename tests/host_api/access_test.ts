@@ -50,6 +50,19 @@ Deno.test("infrastructure: false leaves no way to the host", async () => {
   assertEquals(files.filter((name) => name.endsWith(".api")), []);
 });
 
+Deno.test("a server that listens beyond loopback has no way to the host unless that is asked for", async () => {
+  await using home = await makeHome();
+  for (const host of ["127.0.0.1", "localhost", "::1", undefined]) {
+    await using access = await home.servers.access(undefined, host);
+    assert(access !== undefined, host);
+  }
+  for (const host of ["0.0.0.0", "::", "192.0.2.1", "box.example"]) {
+    assertEquals(await home.servers.access(undefined, host), undefined, host);
+    await using access = await home.servers.access({ allow: ["environments:read"] }, host);
+    assert(access !== undefined, host);
+  }
+});
+
 Deno.test("a capability that does not exist is refused before anything is started", async () => {
   await using _home = await makeHome();
   // deno-lint-ignore no-explicit-any -- what a program without types might pass

@@ -123,6 +123,13 @@ Deno.test("each limit is an option by its name, and what is none is refused", as
       "Cannot set limit",
     );
   }
+  await assertRejects(
+    () => start({ limits: { maxConnection: 1 } as ServerLimits }),
+    ServerStartError,
+    `Cannot set limit "maxConnection": there is none of this name, but ${
+      Object.keys(limits).sort().join(", ")
+    }`,
+  );
 });
 
 Deno.test({

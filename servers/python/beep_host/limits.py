@@ -35,7 +35,8 @@ class Limits:
         for name, value in (given or {}).items():
             field = _snake_case(name)
             if field not in self.__dict__:
-                raise ArgumentError(f'Cannot set limit "{name}": there is none of this name')
+                known = ", ".join(sorted(_camel_case(one) for one in self.__dict__))
+                raise ArgumentError(f'Cannot set limit "{name}": there is none of this name, but {known}')
             if type(value) is not int or value < 0:
                 raise ArgumentError(f'Cannot set limit "{name}" to {value!r}: it must be a whole number of at least 0')
             setattr(self, field, value)
@@ -45,3 +46,8 @@ class Limits:
 
 def _snake_case(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+
+
+def _camel_case(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
