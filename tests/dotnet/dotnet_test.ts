@@ -48,7 +48,7 @@ Deno.test({
   fn: async (t) => {
     await using home = await makeHome();
     const assembly = await compile(home.path);
-    for (const transport of ["pipe", "http"] as const) {
+    for (const transport of ["pipe", "http", "rpc"] as const) {
       await t.step(transport, async () => {
         await using host = await PythonHost.start({
           environment: "dotnet",
