@@ -2,7 +2,7 @@
  * `deno task ok`, the one gate: runs each step, stops at the first that fails, and ends with `N passed, N failed`.
  *
  * The tests run in two processes beside each other: those of provisioning and Python's own, which mostly wait for other
- * programs, and all others.
+ * programs, with some more so that both take as long, and all others.
  *
  * The last line counts tests: Deno's, and Python's once for each CPython they ran on. A step without tests that fails
  * counts as one failure, so that the line is never green when the gate is red.
@@ -42,6 +42,7 @@ const FIRST_TESTS = [
   "tests/permissions",
   "tests/torture",
   "tests/dotnet",
+  "tests/values",
   "tests/python_unit_test.ts",
 ];
 
@@ -64,7 +65,7 @@ async function steps(): Promise<Step[][]> {
     }],
     [
       {
-        title: "Tests of provisioning, permissions, hostile code and the Python sources",
+        title: "Tests of provisioning, permissions, hostile code, values and the Python sources",
         command: [deno, "test", "-A", ...FIRST_TESTS],
         isTest: true,
       },
