@@ -5,19 +5,23 @@ import { CallTimeoutError } from "../../core/errors.ts";
 import { OUTPUT_RING_BYTES } from "../../servers/output_ring.ts";
 import { startBench, TRANSPORTS, until } from "./_server.ts";
 
-/** Keeps this program from doing anything else until the file is there. */
-function blockUntilThere(path: string): void {
+/** Keeps this program from doing anything else until a file's text, or its absence, is as wanted. */
+function blockUntil(path: string, isWanted: (text: string | undefined) => boolean): void {
   const nobody = new Int32Array(new SharedArrayBuffer(4));
   for (let tries = 0; tries < 3_000; tries++) {
+    let text: string | undefined;
     try {
-      Deno.statSync(path);
-      return;
+      text = Deno.readTextFileSync(path);
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
-      Atomics.wait(nobody, 0, 0, 10);
     }
+    if (isWanted(text)) return;
+    Atomics.wait(nobody, 0, 0, 10);
   }
 }
+
+/** How often in a row the same number must have been read, 10 ms apart: it is written every 5 ms. */
+const STILL = 50;
 
 for (const transport of TRANSPORTS) {
   Deno.test(`case 55: 100 MB to stdout and stderr are drained, and a call goes on (${transport})`, async () => {
@@ -56,25 +60,49 @@ for _ in range(50):
   Deno.test(`case 56: a client that does not read slows a call down, and costs bounded memory (${transport})`, async () => {
     await using bench = await startBench(transport);
     const other = bench.connect();
-    await other.evaluate("import sys, resource, threading");
+    await using stack = new AsyncDisposableStack();
+    const directory = await Deno.makeTempDir({ prefix: "beep-" });
+    stack.defer(() => Deno.remove(directory, { recursive: true }));
+    const told = `${directory}/told`;
+    await other.evaluate("import resource");
     const before = await other.evaluate<number>("resource.getrusage(resource.RUSAGE_SELF).ru_maxrss");
-    let isBlocked = false;
+    let written: number | undefined;
     const flood = bench.backend.evaluate<number>(
-      "import builtins\nbuiltins.lines = 0\nfor i in range(60_000):\n  print('x' * 1000)\n  builtins.lines = i\n7",
-      undefined,
+      `
+import os, threading
+lines = 0
+done = threading.Event()
+def tell():
+    over = False
+    while not over:
+        over = done.wait(0.005)
+        with open(told + ".new", "w") as file: file.write(str(lines))
+        os.replace(told + ".new", told)
+teller = threading.Thread(target=tell)
+teller.start()
+for lines in range(1, 60_001):
+    print('x' * 1000)
+done.set()
+teller.join()
+7`,
+      { told },
       {
         onStdout: () => {
-          if (isBlocked) return;
-          isBlocked = true;
-          // The program is busy: nothing is read for this long.
-          for (const end = performance.now() + 700; performance.now() < end;);
+          if (written !== undefined) return;
+          // The program is busy and reads nothing until Python has come to a halt.
+          let last: string | undefined;
+          let times = 0;
+          blockUntil(told, (text) => {
+            times = text === last ? times + 1 : 0;
+            last = text;
+            return text !== undefined && times === STILL;
+          });
+          written = Number(last);
         },
       },
     );
-    await until(() => isBlocked, "output");
-    const written = await other.evaluate<number>("import builtins; builtins.lines");
     assertEquals(await flood, 7);
-    assertLess(written, 59_999, "the call waited for its client");
+    assertLess(written!, 60_000, "the call waited for its client");
     const after = await other.evaluate<number>("resource.getrusage(resource.RUSAGE_SELF).ru_maxrss");
     // In KiB on Linux, in bytes on macOS. 60 MB were printed.
     const unit = Deno.build.os === "darwin" ? 1 : 1024;
@@ -102,7 +130,7 @@ open(flooded, 'x').close()
       {
         onStdout: (piece) => {
           // The program is busy and reads nothing until all is written.
-          if (text === "") blockUntilThere(flooded);
+          if (text === "") blockUntil(flooded, (there) => there !== undefined);
           text += piece.length > 200_000 ? piece.slice(0, 1000) : piece;
         },
       },
