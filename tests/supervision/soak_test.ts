@@ -78,6 +78,15 @@ const WORK: readonly Work[] = [
   },
 ];
 
+/** Does of each kind as much at once as there will ever be: threads and connections, which are kept, come to their number. */
+async function saturate(host: PythonHost): Promise<void> {
+  const atOnce = (work: (n: number) => Promise<unknown>): Promise<unknown> =>
+    Promise.all(Array.from({ length: WIDTH }, (_, n) => work(n + 1)));
+  await host.evaluate("import threading\nmeeting = threading.Barrier(width)", { width: WIDTH });
+  await atOnce(() => host.evaluate("meeting.wait()", undefined, { concurrent: true }));
+  for (const work of WORK) await atOnce((n) => work(host, n));
+}
+
 /** Sets a host to work until the time is over; gives how many pieces it did. */
 async function workOn(host: PythonHost, until: number, random: (n: number) => number): Promise<number> {
   let done = 0;
@@ -149,7 +158,8 @@ Deno.test({
       return { calls: calls.reduce((sum, count) => sum + count, 0), servers: servers! };
     };
     const warmUp = Math.max(2, SECONDS / 6);
-    await run(warmUp); // threads and pools come to their size
+    await run(warmUp);
+    for (const host of hosts) await saturate(host);
     const before = measure(hosts);
     const memoryBefore = hosts.map(({ server }) => memoryOf(server.pid));
     const { calls, servers } = await run(SECONDS - warmUp);
