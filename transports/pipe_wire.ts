@@ -29,6 +29,8 @@ export interface PipeTarget {
 }
 
 const CONTROL_OPEN_TIMEOUT_MS = 30_000;
+/** How often a connection is made that the server drops before it has proved itself. */
+const MOST_JOINS = 5;
 
 /** A pair of connections to one server. */
 export class PipeWire implements Wire {
@@ -55,20 +57,12 @@ export class PipeWire implements Wire {
     try {
       signal.throwIfAborted();
       const target = await this.#locate();
-      const [connection, key] = await Promise.all([target.connect(), importToken(target.token)]);
-      this.#session = new FrameStream(connection, this.#maxFrameBytes, events.traffic);
-      if (signal.aborted) this.#session.close();
-      signal.throwIfAborted();
-      const welcome = await shakeHands(this.#session, {
-        lane: "session",
-        session: null,
-        key,
-        endpoint: target.endpoint,
-      });
-      signal.throwIfAborted();
+      const key = await importToken(target.token);
       this.#events = events;
+      const welcome = await this.#join("session", null, target, key, signal);
+      signal.throwIfAborted();
       this.#loops.push(
-        this.#receive(this.#session, "session"),
+        this.#receive(this.#session!, "session"),
         this.#openControl(target, key, welcome.session),
       );
       return welcome;
@@ -102,30 +96,52 @@ export class PipeWire implements Wire {
     await Promise.all(this.#loops);
   }
 
+  /**
+   * Connects a lane and shakes hands. A server that is short of room drops the oldest connection that has proved nothing yet: in a
+   * burst of strangers that may be this one, so it is made again.
+   */
+  async #join(
+    lane: Lane,
+    session: string | null,
+    target: PipeTarget,
+    key: CryptoKey | null,
+    signal: AbortSignal,
+  ): Promise<WireWelcome> {
+    for (let attempt = 1;; attempt++) {
+      const stream = new FrameStream(await target.connect(), this.#maxFrameBytes, this.#events!.traffic);
+      if (lane === "session") this.#session = stream;
+      else {
+        this.#control = stream;
+        // Without a hold on the program, as long as nobody waits: an idle program may end.
+        stream.setBusy(false);
+      }
+      try {
+        // Closed while it was connecting, when nobody found it yet.
+        if (this.#isClosed || signal.aborted) stream.close();
+        return await shakeHands(stream, { lane, session, key, endpoint: target.endpoint });
+      } catch (error) {
+        stream.close();
+        const isDropped = error instanceof ConnectError || error instanceof ConnectionClosedError;
+        if (!isDropped || attempt === MOST_JOINS || this.#isClosed || signal.aborted) throw error;
+      }
+    }
+  }
+
   async #openControl(target: PipeTarget, key: CryptoKey | null, session: string): Promise<void> {
-    // Without a hold on the program, as long as nobody waits: an idle program may end.
-    let isTooLate = false;
+    const late = new AbortController();
     const timer = setTimeout(() => {
-      isTooLate = true;
+      late.abort();
       this.#control?.close();
     }, CONTROL_OPEN_TIMEOUT_MS);
     Deno.unrefTimer(timer);
     try {
-      const connection = await target.connect();
-      if (this.#isClosed) {
-        connection.close();
-        return;
-      }
-      const control = new FrameStream(connection, this.#maxFrameBytes, this.#events!.traffic);
-      this.#control = control;
-      control.setBusy(false);
-      await shakeHands(control, { lane: "control", session, key, endpoint: target.endpoint });
+      await this.#join("control", session, target, key, late.signal);
       this.#isControlOpen = true;
       const queue = this.#controlQueue;
       this.#controlQueue = [];
-      for (const { json, parts } of queue) control.send(json, parts);
+      for (const { json, parts } of queue) this.#control!.send(json, parts);
     } catch (error) {
-      const reason = isTooLate
+      const reason = late.signal.aborted
         ? new ConnectError(`Cannot connect to "${target.endpoint}": its control lane did not open in time`)
         : error;
       this.#end(reason);
@@ -133,7 +149,7 @@ export class PipeWire implements Wire {
     } finally {
       clearTimeout(timer);
     }
-    await this.#receive(this.#control, "control");
+    await this.#receive(this.#control!, "control");
   }
 
   /** Hands over the messages of a lane until it ends. Never rejects. */

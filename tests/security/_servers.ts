@@ -141,6 +141,8 @@ export async function beside(server: PythonServer, body: () => Promise<void>): P
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   })();
+  // It is waited for only at the end, and may fail before.
+  calls.catch(() => {});
   try {
     await body();
   } finally {

@@ -79,9 +79,24 @@ for (
 }
 
 Deno.test("what is no server of ours is refused with a typed error", async () => {
-  await refusal({ hangUp: true }, TOKEN, ConnectError);
+  await refusal({ hangUp: Infinity }, TOKEN, ConnectError);
   const http = new TextEncoder().encode("HTTP/1.1 400 Bad Request\r\n\r\n");
   await refusal({ garbage: http }, TOKEN, ProtocolError);
+});
+
+Deno.test("a lane that the server drops before it has proved itself is opened again", async () => {
+  await using server = new ScriptedServer({
+    hangUp: 2,
+    onRequest: ({ message: [id, operation] }, lane) =>
+      void lane.send([id, "ok", operation === "ping" ? [] : 7]),
+  });
+  await using backend = new PythonHostPipe(server.path, { token: TOKEN });
+  assertEquals(await backend.evaluate("x"), 7);
+  await backend.ping();
+  assertEquals(server.lanes.map(({ lane }) => lane).sort(), [
+    ...Array(3).fill("control"),
+    ...Array(3).fill("session"),
+  ]);
 });
 
 /** A home directory with a run directory in it, and the variable that names it. */

@@ -27,8 +27,8 @@ export interface Script {
   refuse?: { code: string; message: string };
   /** Refuses at once, instead of a challenge. */
   refuseHello?: { code: string; message: string };
-  /** Closes instead of answering the hello. */
-  hangUp?: boolean;
+  /** Closes instead of answering so many hellos of each lane. */
+  hangUp?: number;
   /** Sends these bytes instead of answering the hello. */
   garbage?: Uint8Array;
   /** Never answers the hello of this lane. */
@@ -158,7 +158,8 @@ export class ScriptedServer implements AsyncDisposable {
       await frames.next();
       return false;
     }
-    if (script.hangUp) return false;
+    const before = this.lanes.filter((other) => other.lane === lane.lane).length - 1;
+    if (script.hangUp !== undefined && before < script.hangUp) return false;
     if (script.garbage !== undefined) {
       await lane.sendBytes(script.garbage);
       return false;
