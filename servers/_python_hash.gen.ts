@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "4cdf175ce86cdb979060e97de8973adc58256e9ac210a8c93ff4983539a472aa";
+export const PYTHON_SOURCES_HASH: string = "50efc07c407018bbe484acc0360e78247754ad36da2ae92860338b586a9e43f7";

@@ -98,6 +98,39 @@ def leave_with_thread() -> None:
     ServerThread("beep-fork", leave).start()
 
 
+def close_listening(listener: object) -> None:
+    """For a child: closes a listening socket, and what it had accepted when the fork came and nobody had counted yet."""
+    import _socket
+    from stat import S_ISSOCK
+
+    name = _place(listener)
+    listener.close()
+    default = _socket.getdefaulttimeout()
+    # With one that user code has set, looking at a socket would change how it blocks, in the parent too.
+    _socket.setdefaulttimeout(None)
+    try:
+        for entry in os.listdir("/dev/fd"):
+            descriptor = int(entry)
+            try:
+                if not S_ISSOCK(os.fstat(descriptor).st_mode):
+                    continue
+                sock = _socket.socket(fileno=descriptor)
+                is_ours = _place(sock) == name
+                sock.detach()
+                if is_ours:
+                    os.close(descriptor)
+            except OSError:
+                pass  # that of the list itself, or of a kind that has no name
+    finally:
+        _socket.setdefaulttimeout(default)
+
+
+def _place(sock: object) -> object:
+    """What a listening socket and those that it accepted have in common: a path or a port."""
+    name = sock.getsockname()
+    return name[1] if type(name) is tuple and len(name) > 1 else name
+
+
 def _close_quietly(close: object) -> None:
     try:
         close()

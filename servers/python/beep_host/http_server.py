@@ -12,6 +12,7 @@ from _thread import allocate_lock, start_new_thread
 from time import monotonic
 
 from beep_host.errors import ArgumentError
+from beep_host.forking import close_listening
 from beep_host.frames import DEFAULT_MAX_FRAME_BYTES
 from beep_host.http_connection import HttpConnection, limit_receiving, limit_sending
 from beep_host.http_parser import HttpError
@@ -121,9 +122,9 @@ class HttpServer:
 
     def close_in_child(self) -> None:
         """For the child of a fork: closes the descriptors without a shutdown, which the parent would feel."""
-        self._listener.close()
         for connection in self._connections:
             connection.close_in_child()
+        close_listening(self._listener)
 
     def _accept_all(self) -> None:
         while not self._is_closed:

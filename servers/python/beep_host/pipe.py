@@ -23,6 +23,7 @@ from beep_host.clients import IMMEDIATE
 from beep_host.connection import FrameConnection
 from beep_host.errors import HostError, ProtocolError, error_payload
 from beep_host.execution import Call, ThreadState, check_request, run_call
+from beep_host.forking import close_listening
 from beep_host.json_text import loads
 from beep_host.nesting import nesting
 from beep_host.pipe_opening import open_connection
@@ -67,7 +68,7 @@ def start(server: object, path: str) -> None:
             os.unlink(path)
 
     server.on_close.append(close)
-    server.on_fork.append(listener.close)
+    server.on_fork.append(lambda: close_listening(listener))
     start_new_thread(serve, (server, listener))
 
 
