@@ -9,6 +9,7 @@
  */
 
 import { CommandError, PythonHostError } from "../core/errors.ts";
+import { INHERITED_VARIABLES } from "../core/inherited_variables.ts";
 import type { EnvironmentValues } from "./context.ts";
 import type { Io, IoProcess } from "./io.ts";
 import { diskFull, mapIoError } from "./io_errors.ts";
@@ -58,51 +59,19 @@ const DRAIN_GRACE_MS = 500;
 /** How long a child under a lifeline has to end when the line is cut. */
 const LIFELINE_GRACE_MS = 300;
 
-/** The variables that children get from this process, where they are set and may be read. */
-export const PASSED_VARIABLES: readonly string[] = [
-  "PATH",
-  "HOME",
-  "USER",
-  "LOGNAME",
-  "LANG",
-  "LANGUAGE",
+/** The variables that children get from this process, where they are set and may be read: each is asked for by its name. */
+const PASSED_VARIABLES: readonly string[] = [
+  ...INHERITED_VARIABLES,
   "LC_ALL",
   "LC_CTYPE",
   "LC_MESSAGES",
-  "TZ",
-  "TMPDIR",
-  "TEMP",
-  "TMP",
   "XDG_CACHE_HOME",
   "XDG_CONFIG_HOME",
   "XDG_DATA_HOME",
   "XDG_RUNTIME_DIR",
-  "HTTP_PROXY",
-  "HTTPS_PROXY",
-  "ALL_PROXY",
-  "NO_PROXY",
-  "http_proxy",
-  "https_proxy",
-  "all_proxy",
-  "no_proxy",
-  "SSL_CERT_FILE",
-  "SSL_CERT_DIR",
-  "REQUESTS_CA_BUNDLE",
-  "CURL_CA_BUNDLE",
   "CUDA_HOME",
   "CUDA_PATH",
   "CUDA_VISIBLE_DEVICES",
-  "SYSTEMROOT",
-  "SYSTEMDRIVE",
-  "WINDIR",
-  "COMSPEC",
-  "PATHEXT",
-  "APPDATA",
-  "LOCALAPPDATA",
-  "USERPROFILE",
-  "PROGRAMDATA",
-  "NUMBER_OF_PROCESSORS",
-  "PROCESSOR_ARCHITECTURE",
 ];
 
 /** The environment of a child: the passed variables and then `extra`; an undefined value removes one. */

@@ -7,7 +7,7 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex. */
-export const PYTHON_SOURCES_HASH: string = "50efc07c407018bbe484acc0360e78247754ad36da2ae92860338b586a9e43f7";
+export const PYTHON_SOURCES_HASH: string = "0bb2931566fdc8a992a6a4392cf198e4f0d9ddf53166c6c1ffeca12045212f85";
 
 /** The content of each file by its path, with `/`, from the directory that Python is started on. */
 export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
@@ -4950,7 +4950,7 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "_MAX_DETAIL_BYTES = 4096",
     "_MAX_MESSAGE = 500",
     "# So many calls at once are waited for by bells: with more of them, how a single one is woken does not matter.",
-    "_MAX_BELLS = 8",
+    "_RUNG_CALLS = 8",
     "# Those that nobody uses.",
     "_bells: list[Bell] = []",
     "",
@@ -4990,7 +4990,7 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "    server.on_fork.append(leave_with_thread)",
     "    # Each call goes from a thread of grpcio's to that of its session and back.",
     "    server.rings_sessions = True",
-    "    _bells.extend([Bell() for _ in range(_MAX_BELLS)])",
+    "    _bells.extend([Bell() for _ in range(_RUNG_CALLS)])",
     "    start_new_thread(_watch_descriptors, (server, Bell()))",
     "    scheme = \"https\" if bootstrap.get(\"tls\") else \"http\"",
     "    return f\"{scheme}://{name}:{port}\"",

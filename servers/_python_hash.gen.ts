@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "50efc07c407018bbe484acc0360e78247754ad36da2ae92860338b586a9e43f7";
+export const PYTHON_SOURCES_HASH: string = "0bb2931566fdc8a992a6a4392cf198e4f0d9ddf53166c6c1ffeca12045212f85";

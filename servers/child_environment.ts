@@ -4,52 +4,22 @@
  * @module
  */
 
-/** What a child needs to behave as at its user's prompt, and what holds no secret by its nature. */
+import { INHERITED_VARIABLES } from "../core/inherited_variables.ts";
+
+/** What a server inherits besides what every child does. */
 const INHERITED: readonly string[] = [
-  "PATH",
-  "HOME",
-  "USER",
-  "LOGNAME",
+  ...INHERITED_VARIABLES,
   "SHELL",
-  "LANG",
-  "LANGUAGE",
   "LC_*",
-  "TZ",
-  "TMPDIR",
-  "TEMP",
-  "TMP",
   "XDG_*",
-  "SSL_CERT_FILE",
-  "SSL_CERT_DIR",
-  "REQUESTS_CA_BUNDLE",
-  "HTTP_PROXY",
-  "HTTPS_PROXY",
-  "ALL_PROXY",
-  "NO_PROXY",
-  "http_proxy",
-  "https_proxy",
-  "all_proxy",
-  "no_proxy",
   "CUDA_*",
   // By name: beside these, NVIDIA_API_KEY is a secret.
   "NVIDIA_VISIBLE_DEVICES",
   "NVIDIA_DRIVER_CAPABILITIES",
   "DISPLAY",
   "WAYLAND_DISPLAY",
-  // Without these, sockets and the C runtime do not start on Windows.
-  "SYSTEMROOT",
-  "SYSTEMDRIVE",
-  "WINDIR",
-  "COMSPEC",
-  "PATHEXT",
-  "USERPROFILE",
   "USERNAME",
-  "APPDATA",
-  "LOCALAPPDATA",
-  "PROGRAMDATA",
   "PROGRAMFILES",
-  "NUMBER_OF_PROCESSORS",
-  "PROCESSOR_ARCHITECTURE",
 ];
 
 const SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin";

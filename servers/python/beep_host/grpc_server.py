@@ -27,7 +27,7 @@ _MAX_KEPT_BYTES = 256 * 1024
 _MAX_DETAIL_BYTES = 4096
 _MAX_MESSAGE = 500
 # So many calls at once are waited for by bells: with more of them, how a single one is woken does not matter.
-_MAX_BELLS = 8
+_RUNG_CALLS = 8
 # Those that nobody uses.
 _bells: list[Bell] = []
 
@@ -67,7 +67,7 @@ def serve(server: object, bootstrap: dict) -> str:
     server.on_fork.append(leave_with_thread)
     # Each call goes from a thread of grpcio's to that of its session and back.
     server.rings_sessions = True
-    _bells.extend([Bell() for _ in range(_MAX_BELLS)])
+    _bells.extend([Bell() for _ in range(_RUNG_CALLS)])
     start_new_thread(_watch_descriptors, (server, Bell()))
     scheme = "https" if bootstrap.get("tls") else "http"
     return f"{scheme}://{name}:{port}"
