@@ -144,7 +144,11 @@ export class RuntimeFinder {
     const examined = await this.examine({ path, source: "explicit" }, signal);
     await this.#cache.save();
     if ("runtime" in examined) return examined.runtime;
-    throw new PythonNotFoundError(request, [examined.refused]);
+    throw new PythonNotFoundError(request, [examined.refused], {
+      hint: examined.refused.reason.includes("--allow-")
+        ? "Deno may not start or read it: see the flag above."
+        : 'Name the interpreter of a Python, a venv or an installation, or ask for a version, such as "3.12".',
+    });
   }
 
   /** The base of a venv's interpreter, so that a new venv never hangs on another one. */

@@ -138,6 +138,7 @@ for (const { name, text, reason } of BROKEN) {
       assert(reason.test(refused[0]!.reason), refused[0]!.reason);
       const failure = await assertRejects(() => manager({ PATH }).find(broken), PythonNotFoundError);
       assert(reason.test(failure.message), failure.message);
+      assert(failure.hint!.includes("Name the interpreter"), failure.hint);
     });
   });
 }
