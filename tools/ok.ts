@@ -13,7 +13,13 @@
 import { dirname, join } from "@std/path";
 import config from "../deno.json" with { type: "json" };
 import { findPythons } from "./pythons.ts";
-import { addCounts, COUNTS_FILE_VARIABLE, readDenoCounts, readReportedCounts } from "./test_counts.ts";
+import {
+  addCounts,
+  COUNTS_FILE_VARIABLE,
+  readDenoCounts,
+  readDenoErrors,
+  readReportedCounts,
+} from "./test_counts.ts";
 
 const ROOT = dirname(import.meta.dirname!);
 /** The gate is made to take at most 15 minutes on two cores; a machine that is busy with other work takes longer. This ends what hangs. */
@@ -88,12 +94,16 @@ async function main(): Promise<number> {
     await Deno.writeTextFile(countsFile, "");
     let deno = addCounts([]);
     let failedStep: Step | undefined;
+    const errors: string[] = [];
     for (const row of await steps()) {
       const outcomes = await Promise.all(
         row.map((step) => runStep(step, { [COUNTS_FILE_VARIABLE]: countsFile }, deadline)),
       );
       for (const [index, step] of row.entries()) {
-        if (step.isTest) deno = addCounts([deno, readDenoCounts(outcomes[index]!.output) ?? addCounts([])]);
+        if (!step.isTest) continue;
+        const { output } = outcomes[index]!;
+        deno = addCounts([deno, readDenoCounts(output) ?? addCounts([])]);
+        errors.push(readDenoErrors(output));
       }
       failedStep = row.find((_, index) => !outcomes[index]!.success);
       if (failedStep !== undefined) break;
@@ -107,6 +117,8 @@ async function main(): Promise<number> {
     const failed = deno.failed - wrappersFailed + python.failed;
     const skipped = deno.skipped + python.skipped;
     if (skipped > 0) console.log(`${skipped} skipped`);
+    // Once more where it is found: thousands of lines may stand after it.
+    for (const text of errors) if (text !== "") console.log(`\n${text}\n`);
     if (failedStep !== undefined) console.log(`Failed: ${failedStep.title}`);
     console.log(`${passed} passed, ${Math.max(failed, failedStep === undefined ? 0 : 1)} failed`);
     return failedStep === undefined ? 0 : 1;

@@ -1,5 +1,5 @@
 /**
- * Counting tests: reading the totals that `deno test` and `run_unittests.py` print, and handing them on.
+ * Reading what `deno test` and `run_unittests.py` print: their totals, which are added up and handed on, and what failed.
  *
  * @module
  */
@@ -17,6 +17,8 @@ export interface TestCounts {
 /** Names the file to which each run of Python's tests adds its counts, as a line of JSON. */
 export const COUNTS_FILE_VARIABLE = "BEEP_TEST_COUNTS";
 
+const MAX_ERRORS = 20_000;
+
 /** The totals in the output of `deno test`; undefined when it has none. */
 export function readDenoCounts(output: string): TestCounts | undefined {
   const summary =
@@ -25,6 +27,15 @@ export function readDenoCounts(output: string): TestCounts | undefined {
   const found = [...output.matchAll(summary)].at(-1);
   if (found === undefined) return undefined;
   return { passed: Number(found[1]), failed: Number(found[2]), skipped: Number(found[3] ?? 0) };
+}
+
+/** What `deno test` says of the tests that failed; empty when none has. Long ones are cut. */
+export function readDenoErrors(output: string): string {
+  const begun = output.lastIndexOf("\n ERRORS \n");
+  const ended = output.lastIndexOf("\n FAILURES \n");
+  if (begun === -1 || ended < begun) return "";
+  const errors = output.slice(begun + "\n ERRORS \n".length, ended).trim();
+  return errors.length <= MAX_ERRORS ? errors : `${errors.slice(0, MAX_ERRORS)}\n(and more)`;
 }
 
 /** The totals that `run_unittests.py` prints as its last line; undefined when it did not come to that. */
