@@ -5,8 +5,9 @@
  */
 
 import { AddressInUseError, ServerStartError } from "../core/errors.ts";
+import { settlesWithin } from "../core/settles_within.ts";
 import type { ServerOptions, ServerReady } from "./options.ts";
-import { type ServerProcess, settlesWithin } from "./server_process.ts";
+import type { ServerProcess } from "./server_process.ts";
 
 /** How long a server is waited for by default: an import of large packages from a cold disk takes its time. */
 const DEFAULT_START_TIMEOUT_MS = 30_000;

@@ -18,6 +18,7 @@
 
 import { type ExitFacts, PermissionNeededError, PythonHostError, ServerStartError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
+import { settlesWithin } from "../core/settles_within.ts";
 import { OutputRing } from "./output_ring.ts";
 import { killProcessGroup } from "./process_group.ts";
 import { ReadyScanner } from "./ready_line.ts";
@@ -274,17 +275,4 @@ function textTeller(
       logger.error("An output callback threw and is not called any more", error);
     }
   };
-}
-
-/** Whether the promise settles within so many milliseconds. */
-export async function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), ms);
-  });
-  try {
-    return await Promise.race([promise.then(() => true, () => true), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -6,6 +6,7 @@
 
 import type { PythonHostError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
+import { settlesWithin } from "../core/settles_within.ts";
 
 /** Says how the server ended, when its owner knows. */
 export type ExplainEnd = (action: string) => Promise<PythonHostError | undefined>;
@@ -21,16 +22,11 @@ export async function explained(
   logger: Logger,
 ): Promise<PythonHostError> {
   if (explainEnd === undefined) return reason;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const tooLate = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), EXPLAIN_TIMEOUT_MS);
-  });
   try {
-    return await Promise.race([explainEnd("complete call"), tooLate]) ?? reason;
+    const known = explainEnd("complete call");
+    return await settlesWithin(known, EXPLAIN_TIMEOUT_MS) ? await known ?? reason : reason;
   } catch (error) {
     logger.error("Cannot find out how the server ended", error);
     return reason;
-  } finally {
-    clearTimeout(timer);
   }
 }

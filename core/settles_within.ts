@@ -1,0 +1,35 @@
+/**
+ * Waiting for a promise, but not for long.
+ *
+ * @module
+ */
+
+/** How many looks are taken until the time is over. */
+const LOOKS = 10;
+/** Below this apart they would tell nothing new. */
+const LEAST_MS_BETWEEN = 10;
+
+/**
+ * Whether the promise settles within so many milliseconds; it may reject.
+ *
+ * The time is cut into parts. After a program has stood still, timers fire before what has arrived meanwhile is read: a
+ * single timer would call late what was there long ago, and here that costs one part.
+ */
+export async function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
+  const settled = promise.then(() => true, () => true);
+  const looks = Math.max(1, Math.min(LOOKS, Math.floor(ms / LEAST_MS_BETWEEN)));
+  for (let look = 0; look < looks; look++) if (await isSettledIn(settled, ms / looks)) return true;
+  return false;
+}
+
+async function isSettledIn(settled: Promise<boolean>, ms: number): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  try {
+    return await Promise.race([settled, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
