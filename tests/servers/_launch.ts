@@ -6,8 +6,11 @@ import type { PythonServer, ServerOptions } from "../../servers/mod.ts";
 /** Any CPython will do for the stand-in; the real server is tested through its backends. */
 export const PYTHON = await findPython();
 
-/** A deadline for waiting on things that take milliseconds. */
-export const DEADLINE_MS = 2_000;
+/** A deadline for waiting on things that take milliseconds, unless the machine is busy. */
+export const DEADLINE_MS = 30_000;
+
+/** For a server that is to end by itself when it is told to, however busy the machine is. */
+export const PATIENTLY = { graceMs: DEADLINE_MS };
 
 export interface Workbench extends AsyncDisposable {
   readonly context: LaunchContext;
@@ -58,6 +61,7 @@ export async function waitUntilGone(...pids: number[]): Promise<void> {
   for (const pid of pids) {
     while (await isAlive(pid)) {
       if (performance.now() > end) throw new Error(`Process ${pid} is still alive after ${DEADLINE_MS} ms`);
+      await new Promise((resolve) => setTimeout(resolve, 10));
     }
   }
 }

@@ -1,13 +1,13 @@
 /** A server ends when it is told to, and the way in which it ends is known, however it ends. */
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { isAlive, makeWorkbench, runFiles, waitForOutput, waitUntilGone } from "./_launch.ts";
+import { isAlive, makeWorkbench, PATIENTLY, runFiles, waitForOutput, waitUntilGone } from "./_launch.ts";
 
 Deno.test("close() ends the server in order and takes its files away", async () => {
   await using bench = await makeWorkbench();
   const server = await bench.start();
   assertEquals((await runFiles(bench.context)).length, 2);
-  await server.close();
+  await server.close(PATIENTLY);
   assertEquals(await server.exited, { code: 0, signal: null, stderrTail: "stand-in is up" });
   assertEquals(await runFiles(bench.context), []);
 });
@@ -15,7 +15,7 @@ Deno.test("close() ends the server in order and takes its files away", async () 
 Deno.test("case 62: close() again, and at once, is the same close", async () => {
   await using bench = await makeWorkbench();
   await using server = await bench.start();
-  await Promise.all([server.close(), server.close(), server[Symbol.asyncDispose]()]);
+  await Promise.all([server.close(PATIENTLY), server.close(), server[Symbol.asyncDispose]()]);
   await server.close();
   assertEquals((await server.exited).code, 0);
 });

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertInstanceOf } from "@std/assert";
+import { AddressInUseError } from "../../core/errors.ts";
 import { SILENT_LOGGER } from "../../core/logger.ts";
 import { removeLeftovers } from "../../servers/leftovers.ts";
 import { claimSocket } from "../../servers/socket_address.ts";
@@ -63,7 +64,9 @@ Deno.test("a name can be claimed by one at a time, however often its lock comes 
   let claimed = 0;
   await Promise.all(Array.from({ length: 8 }, async () => {
     while (claimed < 40) {
-      const claim = await claimSocket(directory, "name", SILENT_LOGGER).catch(() => undefined);
+      const claim = await claimSocket(directory, "name", SILENT_LOGGER).catch((error) => {
+        assertInstanceOf(error, AddressInUseError);
+      });
       if (claim === undefined) {
         await new Promise((resolve) => setTimeout(resolve, 1));
         continue;
