@@ -15,14 +15,14 @@ import { pythonArchive } from "./_archive.ts";
 import { answer, good, Mirror, type MirrorStep, status, truncated } from "./_mirror.ts";
 import { only, temporary, tree } from "./_support.ts";
 
-const LIMITS: DownloadLimits = {
-  attempts: 3,
-  stallMs: 300,
-  minBytesPerSecond: 50_000,
-  rateWindowMs: 250,
-  retryBaseMs: 1,
-  maxRetryAfterMs: 1_500,
-};
+/** So patient that a busy machine, on which the mirror is silent for a while too, is never taken for a fault. */
+const LIMITS: DownloadLimits = { attempts: 3, retryBaseMs: 1, maxRetryAfterMs: 1_500 };
+/** For a mirror that falls silent. */
+const SILENCE: DownloadLimits = { ...LIMITS, stallMs: 300 };
+/** For a mirror that drips. */
+const SLOWNESS: DownloadLimits = { ...LIMITS, minBytesPerSecond: 50_000, rateWindowMs: 250 };
+/** Where little patience must end whole: a standstill of this process may cost attempts. */
+const ATTEMPTS = 20;
 
 type Outcome = "whole" | "download" | "hash" | "permission";
 
@@ -30,6 +30,8 @@ interface Fault {
   readonly name: string;
   readonly steps: readonly MirrorStep[];
   readonly outcome: Outcome;
+  /** @default {LIMITS} */
+  readonly limits?: DownloadLimits;
   /** What the requests must have been like. */
   readonly check?: (requests: Mirror["requests"]) => void;
   /** What the message must say. */
@@ -53,6 +55,10 @@ const stall = (share: number): MirrorStep => async (connection) => {
   await connection.body(archive.subarray(0, Math.floor(archive.byteLength * share)));
   await connection.wait(5_000);
 };
+
+/** Falls silent in the middle, until somebody asks for the rest. */
+const stallUntilResumed = (share: number): MirrorStep => (connection, request) =>
+  request.start > 0 ? good(connection, request) : stall(share)(connection, request);
 
 const silent: MirrorStep = (connection) => connection.wait(5_000);
 
@@ -79,10 +85,14 @@ const partial = (range: (start: number, size: number) => string): MirrorStep =>
   }));
 
 const html = status("200 OK", { "Content-Type": "text/html" }, "<html>Please log in</html>");
+const starts = (requests: Mirror["requests"]): string =>
+  `it was asked from ${requests.map(({ start }) => start).join(", ")}`;
 const resumed = (requests: Mirror["requests"]): void =>
-  assert(requests[1]!.start > 0, "the rest was not asked for");
+  assert(requests[1]!.start > 0, `the rest was not asked for: ${starts(requests)}`);
+const resumedAtLast = (requests: Mirror["requests"]): void =>
+  assert(requests.at(-1)!.start > 0, `the rest was not asked for: ${starts(requests)}`);
 const attempts = (count: number) => (requests: Mirror["requests"]): void =>
-  assertEquals(requests.length, count);
+  assertEquals(requests.length, count, starts(requests));
 const identity = (requests: Mirror["requests"]): void => {
   for (const request of requests) assertEquals(request.headers.get("accept-encoding"), "identity");
 };
@@ -127,19 +137,55 @@ const FAULTS: readonly Fault[] = [
   },
   { name: "case 2: always close-delimited and short", steps: [withoutLength(0.5)], outcome: "hash" },
   { name: "close-delimited and empty", steps: [withoutLength(0)], outcome: "hash" },
-  { name: "silent, then good", steps: [silent, good], outcome: "whole" },
-  { name: "always silent", steps: [silent], outcome: "download", says: /nothing for 300 ms/ },
-  { name: "stalled after the head, then good", steps: [stall(0), good], outcome: "whole" },
   {
-    name: "case 3: stalled in the middle, then good",
-    steps: [stall(0.5), good],
+    name: "silent, then good",
+    steps: [silent, good],
     outcome: "whole",
-    check: resumed,
+    limits: { ...SILENCE, attempts: ATTEMPTS },
   },
-  { name: "stalled near the end, then good", steps: [stall(0.99), good], outcome: "whole", check: resumed },
-  { name: "case 3: always stalled", steps: [stall(0)], outcome: "download", says: /nothing for/ },
-  { name: "case 4: dripping, then good", steps: [drip, good], outcome: "whole" },
-  { name: "case 4: always dripping", steps: [drip], outcome: "download", says: /bytes per second/ },
+  {
+    name: "always silent",
+    steps: [silent],
+    outcome: "download",
+    limits: SILENCE,
+    says: /nothing for 300 ms/,
+    check: attempts(3),
+  },
+  {
+    name: "stalled after the head, then good",
+    steps: [stall(0), good],
+    outcome: "whole",
+    limits: { ...SILENCE, attempts: ATTEMPTS },
+  },
+  ...[0.5, 0.99].map((share): Fault => ({
+    name: `case 3: stalled at ${share}, then good`,
+    steps: [stallUntilResumed(share)],
+    outcome: "whole",
+    limits: { ...SILENCE, attempts: ATTEMPTS },
+    check: resumedAtLast,
+  })),
+  {
+    name: "case 3: always stalled",
+    steps: [stall(0)],
+    outcome: "download",
+    limits: SILENCE,
+    says: /nothing for/,
+    check: attempts(3),
+  },
+  {
+    name: "case 4: dripping, then good",
+    steps: [drip, good],
+    outcome: "whole",
+    limits: { ...SLOWNESS, attempts: ATTEMPTS },
+  },
+  {
+    name: "case 4: always dripping",
+    steps: [drip],
+    outcome: "download",
+    limits: SLOWNESS,
+    says: /bytes per second/,
+    check: attempts(3),
+  },
   {
     name: "case 5: 429 with seconds, then good",
     steps: [status("429 Slow", { "Retry-After": "1" }), good],
@@ -308,7 +354,10 @@ for (const fault of FAULTS) {
     const isRight = expected(fault.outcome);
     let failure: unknown;
     try {
-      const runtime = await manager.install(archive.version, { distribution, limits: LIMITS });
+      const runtime = await manager.install(archive.version, {
+        distribution,
+        limits: fault.limits ?? LIMITS,
+      });
       assertEquals(runtime.version, archive.version);
       assertEquals(await manager.verify(runtime.id), []);
     } catch (error) {

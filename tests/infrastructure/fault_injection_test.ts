@@ -122,7 +122,7 @@ async function provision(
 ): Promise<PythonEnvironment> {
   const { version, sha256 } = archive;
   const runtimes = new RuntimeManager({ home, environment: only({}), io, cwd: home });
-  const limits = { attempts: 2, retryBaseMs: 1, stallMs: 2_000 };
+  const limits = { attempts: 2, retryBaseMs: 1 };
   const runtime = await runtimes.install(version, { distribution: { version, sha256, url }, limits });
   const environments = new VenvManager({ runtimes, installer: "pip" });
   return await environments.ensure({ name: "made", python: runtime.executable, packages: [] });
