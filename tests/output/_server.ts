@@ -73,7 +73,7 @@ function lendHome(): AsyncDisposable {
 }
 
 /** Waits until a look at something gives what is wanted; there is no event for what another process writes. */
-export async function until(isThere: () => boolean, what: string, deadlineMs = 3_000): Promise<void> {
+export async function until(isThere: () => boolean, what: string, deadlineMs = 30_000): Promise<void> {
   const end = performance.now() + deadlineMs;
   while (!isThere()) {
     if (performance.now() > end) throw new Error(`No ${what} within ${deadlineMs} ms`);
