@@ -1,4 +1,4 @@
-import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { CallCounters } from "../../core/call_counters.ts";
 import { LatencyHistogram } from "../../core/latency_histogram.ts";
 
@@ -51,5 +51,8 @@ Deno.test("CallCounters tells calls by how they ended, and those that have not",
   const { calls, inFlight, errors, cancelled, bytesSent, bytesReceived, latency } = counters.statistics;
   assertEquals([calls, inFlight, errors, cancelled, bytesSent, bytesReceived], [4, 1, 1, 1, 5, 0]);
   assertEquals(latency.count, 3);
-  assertAlmostEquals(latency.totalMs, latency.maxMs, 1000);
+  assert(
+    latency.totalMs >= latency.maxMs && latency.totalMs <= 3 * latency.maxMs,
+    `${latency.totalMs} in all, ${latency.maxMs} at most`,
+  );
 });

@@ -14,8 +14,9 @@ import {
 import { PythonHostPipe, type PythonHostPipeOptions } from "../../transports/pipe.ts";
 import { type Received, type ScriptedLane, ScriptedServer, TOKEN } from "./scripted_server.ts";
 
+/** Connects. Where the grace time is to pass, a test gives a short one. */
 function connect(server: ScriptedServer, options: PythonHostPipeOptions = {}): PythonHostPipe {
-  return new PythonHostPipe(server.path, { token: TOKEN, interruptGraceMs: 200, ...options });
+  return new PythonHostPipe(server.path, { token: TOKEN, interruptGraceMs: 60_000, ...options });
 }
 
 /** Answers each request with its first argument. */
@@ -247,7 +248,7 @@ Deno.test("a call that still waits in the server's queue is given up at once; it
       }
     },
   });
-  await using backend = connect(server, { interruptGraceMs: 60_000 });
+  await using backend = connect(server);
   await backend.initialize();
   const error = await assertRejects(
     () => backend.evaluate("x", undefined, { timeoutMs: 20 }),
@@ -286,7 +287,7 @@ Deno.test("a handle in a reply that nobody waits for any more is released", asyn
     () => backend.createObject("m", "Late", [], {}, { timeoutMs: 10 }),
     CallNotInterruptedError,
   );
-  backend.ping({ timeoutMs: 1000 }).catch(() => {});
+  backend.ping().catch(() => {}); // it is never answered
   await server.waitFor(4);
   assertEquals(server.received[3]!.message.slice(1), ["release", [[41]]]);
 });
