@@ -40,11 +40,18 @@ export class RawPipe implements Disposable {
     const nonce = "0".repeat(32);
     await this.write(MAGIC);
     await this.send(["hello", { protocol: 1, client: "raw", lane, session, nonce }]);
-    const [, challenge] = await this.receive() as [string, { nonce: string }];
+    const challenge = await this.#expect("challenge") as { nonce: string };
     await this.send(["proof", await proofOf(token, `client:${nonce}:${challenge.nonce}`)]);
-    const [kind, welcome] = await this.receive() as [string, { session: string }];
-    if (kind !== "welcome") throw new Error(`The server refused: ${JSON.stringify(welcome)}`);
-    return welcome.session;
+    return (await this.#expect("welcome") as { session: string }).session;
+  }
+
+  /** What comes with a word of the handshake; throws what comes instead of it. */
+  async #expect(word: string): Promise<unknown> {
+    const message = await this.receive() as [kind: string, content: unknown] | null;
+    if (message === null) throw new Error(`The server ended the connection instead of a ${word}`);
+    const [kind, content] = message;
+    if (kind !== word) throw new Error(`The server refused: ${JSON.stringify(content)}`);
+    return content;
   }
 
   /** Writes bytes; false when the server ended the connection. */

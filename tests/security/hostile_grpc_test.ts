@@ -176,7 +176,7 @@ grpcTest(
       for (const [name, bytes] of openings) {
         const connection = await open(server) as Deno.TcpConn;
         try {
-          const reading = readAll(connection, 10_000);
+          const reading = readAll(connection);
           if (await writeAll(connection, bytes)) await connection.closeWrite().catch(allowGone);
           const { ended } = await reading;
           assert(ended, `${name}: a client that has said its last is kept`);
@@ -203,7 +203,7 @@ grpcTest(
           );
         }
         // Those that never said who they are have the time of a handshake.
-        const silent = await readAll(slow[0]!, 10_000);
+        const silent = await readAll(slow[0]!);
         assert(silent.ended, "a connection that says nothing is kept");
       });
     } finally {
