@@ -5,7 +5,7 @@ import { encodeFrame } from "../../core/frames.ts";
 import { FRAMES_CONTENT_TYPE } from "../../core/protocol.ts";
 import type { PythonServer } from "../../servers/mod.ts";
 import { proofOf, RawPipe } from "./_pipe.ts";
-import { connect, start } from "./_servers.ts";
+import { connect, PYTHON, start } from "./_servers.ts";
 
 type Reply = [id: number, kind: string, value: { code?: string }];
 
@@ -55,9 +55,13 @@ Deno.test("case S7: a call of one client is not cancelled, nor its function answ
   await using server = await start();
   using clients = await two(server);
   const [mine, , theirs, theirControl] = clients.lanes as [RawPipe, RawPipe, RawPipe, RawPipe];
-  await mine.send([7, "evaluate", ["import time\nfor _ in range(30): time.sleep(0.01)\n'whole'"]]);
+  // It runs until the other client has tried.
+  await ask(mine, 6, "evaluate", ["import builtins, threading\nbuiltins.gate = threading.Event()"]);
+  await mine.send([7, "evaluate", ["gate.wait(30)"]]);
   for (const id of [7, 1, 8]) assertEquals((await ask(theirControl, 20 + id, "cancel", [id]))[1], "ok");
-  assertMatch(JSON.stringify(await ask(mine, 8, "evaluate", ["1"])), /ok/);
+  assertEquals((await ask(theirs, 30, "evaluate", ["gate.set()"]))[1], "ok");
+  assertEquals(await mine.receive(), [7, "ok", true]);
+  assertEquals(await ask(mine, 8, "evaluate", ["1"]), [8, "ok", 1] as never);
   // Its function is called: the question goes to its own client, and only an answer from there counts.
   await mine.send([9, "evaluate", ["f()", { f: { $: ["function", 1, false] } }], { tagged: 1 }]);
   for (let invocation = 0; invocation <= 5; invocation++) {
@@ -113,7 +117,8 @@ Deno.test("case S7: a session of HTTP is had by its name alone, which is 128 ran
 });
 
 Deno.test("case S1: a proof of a pipe is good for one connection, and the server's own for none", async () => {
-  await using server = await start({ limits: { refusedTokenDelayMs: 1 } });
+  // The first connection waits with its proof until all others have been tried.
+  await using server = await start({ limits: { refusedTokenDelayMs: 1, headTimeoutMs: 60_000 } });
   const nonce = "0".repeat(32);
   const hello =
     (): unknown => ["hello", { protocol: 1, client: "raw", lane: "session", session: null, nonce }];
@@ -152,26 +157,39 @@ Deno.test("case S4: descriptors that are passed over the socket are not kept", a
   if (Deno.build.os !== "linux") return;
   await using server = await start();
   await using backend = connect(server);
-  const count = "import os\nlen(os.listdir('/proc/self/fd'))";
-  const before = await backend.evaluate<number>(count);
+  // By the answer both of its connections are there, and counted: this goes over the second one.
+  await backend.evaluate("1", {}, { concurrent: true });
+  const count =
+    "import os\n{name: os.readlink(f'/proc/self/fd/{name}') for name in os.listdir('/proc/self/fd') if " +
+    "os.path.exists(f'/proc/self/fd/{name}')}";
+  const before = await backend.evaluate<Record<string, string>>(count);
+  // The challenge shows that the server has read all to which they were tied.
   const script = `import array, os, socket, sys
 sock = socket.socket(socket.AF_UNIX)
 sock.connect(sys.argv[1])
-fds = array.array("i", [os.open("/dev/null", os.O_RDONLY) for _ in range(50)])
-for piece in (b"BE", b"EP"):
+fds = array.array("i", [os.open("/dev/zero", os.O_RDONLY) for _ in range(50)])
+hello = bytes.fromhex(sys.argv[2])
+for piece in (b"BE", b"EP", hello[:20], hello[20:]):
     sock.sendmsg([piece], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
-print(sock.recv(1) == b"" or "open", flush=True)`;
-  const python = new Deno.Command("python3", {
-    args: ["-I", "-c", script, server.address],
-    stdin: "null",
+print(sock.recv(4096)[8:], flush=True)
+sys.stdin.read()`;
+  const hello = { protocol: 1, client: "raw", lane: "session", session: null, nonce: "0".repeat(32) };
+  const python = new Deno.Command(PYTHON, {
+    args: ["-I", "-c", script, server.address, encodeFrame(JSON.stringify(["hello", hello])).toHex()],
+    stdin: "piped",
     stdout: "piped",
   });
   await using child = python.spawn();
-  let most = before;
-  for (let looks = 0; looks < 20; looks++) most = Math.max(most, await backend.evaluate<number>(count));
-  assert(most <= before + 1, `${most} descriptors, ${before} before`);
-  child.kill();
-  await child.output();
+  const said = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  assertMatch((await said.read()).value ?? "", /challenge/);
+  const after = await backend.evaluate<Record<string, string>>(count);
+  // That of its connection, as long as it is open.
+  const more = Object.keys(after).length - Object.keys(before).length;
+  assert(more <= 1, `${more} descriptors more: ${Deno.inspect(after)}, ${Deno.inspect(before)} before`);
+  assert(!Object.values(after).includes("/dev/zero"), Deno.inspect(after));
+  await child.stdin.close();
+  await said.cancel();
+  assertEquals((await child.status).code, 0);
 });
 
 Deno.test("case S7: over HTTP and RPC a handle of one backend is refused by another", async () => {
