@@ -8,7 +8,7 @@ import sys
 def connect(path: str, data: str) -> str:
     """Connects, says something, and tells what the server says."""
     sock = socket.socket(socket.AF_UNIX)
-    sock.settimeout(5)
+    sock.settimeout(20)
     try:
         sock.connect(path)
         sock.sendall(data.encode())
@@ -49,7 +49,7 @@ def listen(kind: str, where: str) -> str:
         ready = select.select([sys.stdin, sock], [], [], 10)[0]
         if sock in ready:
             client = sock.accept()[0]
-            client.settimeout(1)
+            client.settimeout(20)
             try:
                 heard += client.recv(65536)
                 client.sendall(CHALLENGE)
