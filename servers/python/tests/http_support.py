@@ -47,17 +47,28 @@ class Response:
         return found
 
 
+# Far more than anything takes: what hangs is to end, what is slow on a busy machine is not.
+PATIENCE_SECONDS = 30
+
+
 class Connection:
     """One connection on which anything can be sent."""
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS)
         self.file = self.socket.makefile("rb")
 
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
 
     def read_response(self, has_body: bool = True) -> Response:
+        response = self.read_head()
+        if has_body:
+            response.body = self._read_body(response.status, response.headers)
+        return response
+
+    def read_head(self) -> Response:
+        """An answer up to its body."""
         line = self.file.readline()
         if not line:
             raise EOFError("the server closed the connection")
@@ -69,19 +80,19 @@ class Connection:
                 break
             name, _, value = field.partition(":")
             headers[name.lower()] = value.strip()
-        return Response(status, headers, self._read_body(status, headers) if has_body else b"")
+        return Response(status, headers, b"")
+
+    def read_chunk(self) -> bytes:
+        """The next chunk of a body in chunks; the last one is empty."""
+        data = self.file.read(int(self.file.readline(), 16))
+        assert self.file.readline() == b"\r\n"
+        return data
 
     def _read_body(self, status: int, headers: dict) -> bytes:
         if status == 100:
             return b""
         if headers.get("transfer-encoding") == "chunked":
-            body = b""
-            while True:
-                size = int(self.file.readline(), 16)
-                body += self.file.read(size)
-                assert self.file.readline() == b"\r\n"
-                if not size:
-                    return body
+            return b"".join(iter(self.read_chunk, b""))
         if "content-length" in headers:
             return self.file.read(int(headers["content-length"]))
         return self.file.read()
@@ -175,12 +186,24 @@ class HttpTestCase(unittest.TestCase):
         self.assertEqual(reply[:2], [1, "ok"])
         return reply[2]["session"]
 
-    def wait_until(self, condition: object, what: str, seconds: float = 5) -> None:
-        deadline = time.monotonic() + seconds
+    def wait_until(self, condition: object, what: str) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not condition():
             if time.monotonic() > deadline:
-                self.fail(f"did not come true within {seconds} s: {what}")
+                clients = [*self.server.clients, self.server.default_client]
+                running = [(call.operation, call.thread) for client in clients for call in client.running.values()]
+                self.fail(
+                    f"did not come true within {PATIENCE_SECONDS} s: {what}; "
+                    f"{len(self.http._connections)} connections, operations and threads that run: {running}"
+                )
             time.sleep(0.01)
+
+    def gate(self, session: str | None = None) -> threading.Event:
+        """For code in a session that is to wait until the test lets it go on: `gate.wait(30)`."""
+        client = self.server.default_client if session is None else self.server.find_client(session)
+        made = client.session.namespace["gate"] = threading.Event()
+        self.addCleanup(made.set)  # so that what a failed test leaves behind ends
+        return made
 
 
 def chunked(body: bytes, size: int = 16) -> bytes:

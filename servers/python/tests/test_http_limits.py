@@ -71,7 +71,7 @@ class SlowClients(HttpTestCase):
             )
             self.wait_until(lambda: self.server.clients[-1].running, "the call runs")
             # Its output is held back once the buffers are full; then the connection is given up.
-            self.wait_until(lambda: not self.server.clients[-1].running, "the call ended", 15)
+            self.wait_until(lambda: not self.server.clients[-1].running, "the call ended")
         with self.connect() as beside:
             (reply,) = self.frames(beside, session, [9, "evaluate", ["n"]]).frames()
             self.assertLess(reply[2], 2000)
