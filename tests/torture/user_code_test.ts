@@ -181,15 +181,13 @@ signal.signal(signal.SIGALRM, on_alarm)
       }
     }
     // It rings when no call runs: in the server's own loop.
-    await backend.evaluate("signal.setitimer(signal.ITIMER_REAL, 0.02)");
+    Deno.kill(server.pid, "SIGALRM");
     await until(() => server.stderr.text.includes("outside of a call"), "the report");
     assertEquals(await backend.evaluate("1 + 1"), 2);
 
     const interrupt = "os.kill(os.getpid(), signal.SIGINT); time.sleep(5)";
     await assertRejects(() => backend.evaluate(interrupt), PythonError, "KeyboardInterrupt");
-    await backend.evaluate(
-      "import threading; threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT)).start()",
-    );
+    Deno.kill(server.pid, "SIGINT");
     await until(() => server.stderr.text.includes("KeyboardInterrupt"), "the report");
     assertEquals(await backend.evaluate("1 + 1"), 2);
   });
@@ -285,12 +283,12 @@ await backend.evaluate("while True: pass");`;
   await stdin.close();
   for await (const _ of child.stdout) break;
   const running = async () => (await backend.stats()).running as number;
-  for (const end = performance.now() + 3_000; await running() === 0;) {
+  for (const end = performance.now() + 30_000; await running() === 0;) {
     assert(performance.now() < end, "never ran");
   }
   child.kill("SIGKILL");
   await child.status;
-  for (const end = performance.now() + 3_000; await running() > 0;) {
+  for (const end = performance.now() + 30_000; await running() > 0;) {
     assert(performance.now() < end, "it runs on");
   }
 });
