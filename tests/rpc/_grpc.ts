@@ -6,8 +6,8 @@ const PACKAGES = ["grpcio", "grpcio-tools", "grpcio-health-checking", "grpcio-re
 export async function grpcPython(): Promise<string | null> {
   const given = Deno.env.get("BEEP_TEST_GRPC_PYTHON");
   if (given !== undefined) return given;
-  const base = Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`;
-  const directory = `${base}/beep-python-host-tests/grpc`;
+  using _cache = await openCache();
+  const directory = `${cacheDirectory()}/grpc`;
   const python = `${directory}/bin/python`;
   if (await succeeds(python, "-c", "import grpc_tools, grpc_health, grpc_reflection")) return python;
   const isMade = await succeeds("python3", "-m", "venv", "--clear", directory) &&
@@ -15,6 +15,21 @@ export async function grpcPython(): Promise<string | null> {
   if (isMade) return python;
   console.log("skipped: no environment with grpcio can be made here");
   return null;
+}
+
+/** Where the tests keep what takes long to make. */
+export function cacheDirectory(): string {
+  const base = Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`;
+  return `${base}/beep-python-host-tests`;
+}
+
+/** Holds the cache directory: of the processes that test at the same time, one makes what is missing, and the others wait. */
+export async function openCache(): Promise<Disposable> {
+  const directory = cacheDirectory();
+  await Deno.mkdir(directory, { recursive: true });
+  const file = await Deno.open(`${directory}/lock`, { create: true, write: true });
+  await file.lock(true);
+  return file;
 }
 
 async function succeeds(command: string, ...args: string[]): Promise<boolean> {
