@@ -445,7 +445,7 @@ Deno.test("Connect, server-streaming procedures", async (t) => {
       const wait = JSON.stringify({
         code: "import time\nwhile not done: await __import__('asyncio').sleep(0.01)\nlen(done)",
       });
-      const after = await (await post(server, "Evaluate", wait, { ...json, "connect-timeout-ms": "5000" }))
+      const after = await (await post(server, "Evaluate", wait, { ...json, "connect-timeout-ms": "30000" }))
         .json();
       assertEquals(after, { value: { integer: "1" } });
     });

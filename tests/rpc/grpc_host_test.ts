@@ -3,7 +3,7 @@
 
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { ask } from "../../cli/running.ts";
-import { ConnectError, ServerExitedError } from "../../core/errors.ts";
+import { CallTimeoutError, ConnectError, ServerExitedError } from "../../core/errors.ts";
 import { PythonHost, PythonHostPool } from "../../host/mod.ts";
 import { VenvManager } from "../../infrastructure/mod.ts";
 import { hostRunDirectory } from "../../servers/directories.ts";
@@ -80,7 +80,10 @@ Deno.test({
         if (settled !== reason) assertEquals(settled, round);
         assertEquals(await beside, "beside");
       }
-      await assertRejects(() => host.evaluate("while True: pass", undefined, { timeoutMs: 20 }));
+      await assertRejects(
+        () => host.evaluate("while True: pass", undefined, { timeoutMs: 20 }),
+        CallTimeoutError,
+      );
       assertEquals((await host.stats()).server!.running, 0);
     });
     await t.step("a pool", async () => {

@@ -96,7 +96,7 @@ assert exception.frames[-1].name == "f" and "Traceback" in exception.traceback
 start = time.monotonic()
 slow = pb.EvaluateRequest(code="import time\nwhile True: time.sleep(0.01)")
 fails(grpc.StatusCode.DEADLINE_EXCEEDED, lambda: service.Evaluate(slow, metadata=METADATA, timeout=0.2))
-assert evaluate("'after'").text == "after" and time.monotonic() - start < 5
+assert evaluate("'after'").text == "after" and time.monotonic() - start < 20
 
 # cancellation
 future = service.Evaluate.future(slow, metadata=METADATA)
@@ -129,7 +129,7 @@ service.Evaluate(pb.EvaluateRequest(code="mine = 1"), metadata=own)
 assert service.Evaluate(pb.EvaluateRequest(code="mine"), metadata=own).value.integer == 1
 fails(grpc.StatusCode.UNKNOWN, lambda: evaluate("mine"))
 stream.cancel()
-deadline = time.monotonic() + 5
+deadline = time.monotonic() + 20
 while True:
     try:
         service.Evaluate(pb.EvaluateRequest(code="mine"), metadata=own)
