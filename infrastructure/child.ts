@@ -10,6 +10,7 @@
 
 import { CommandError, PythonHostError } from "../core/errors.ts";
 import { INHERITED_VARIABLES } from "../core/inherited_variables.ts";
+import { settlesWithin } from "../core/settles_within.ts";
 import type { EnvironmentValues } from "./context.ts";
 import type { Io, IoProcess } from "./io.ts";
 import { diskFull, mapIoError } from "./io_errors.ts";
@@ -262,10 +263,7 @@ class Drain {
 
   /** Waits for the end of the stream, and lets go of it after `graceMs`. */
   async finish(graceMs: number): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const grace = new Promise<void>((resolve) => timer = setTimeout(resolve, graceMs));
-    await Promise.race([this.#done, grace]);
-    clearTimeout(timer);
+    await settlesWithin(this.#done, graceMs);
     await this.#reader.cancel();
     await this.#done;
   }

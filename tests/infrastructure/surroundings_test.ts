@@ -1,9 +1,11 @@
-// What the machine around provisioning does: a certificate that nothing vouches for, a rename across disks, an installer that is killed.
+// What the machine around provisioning does: a certificate that nothing vouches for, a rename across disks, an installer that is
+// killed, a standstill.
 
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { join } from "@std/path";
 import { CommandError, EnvironmentError, PythonHostError } from "../../core/errors.ts";
-import { RuntimeManager, VenvManager } from "../../infrastructure/mod.ts";
+import { runChild } from "../../infrastructure/child.ts";
+import { type Io, RuntimeManager, VenvManager } from "../../infrastructure/mod.ts";
 import { denoIo } from "../../infrastructure/io.ts";
 import { Authority } from "../security/_certificates.ts";
 import { fakeArchive, fakeInstallation, fakePython } from "./_fake_python.ts";
@@ -78,3 +80,46 @@ Deno.test("case 37: an installer that is killed publishes nothing, and the envir
   assertEquals((await manager.ensure({ name: "mine" })).path, before.path);
   assertEquals((await tree(home)).filter((path) => /^\.staging\/./.test(path)), []);
 });
+
+Deno.test({
+  name:
+    "what comes behind a child while this process stands still is read, though the time for it has passed",
+  ignore: Deno.build.os === "windows", // has no sh
+  async fn() {
+    await using scratch = await temporary();
+    const written = join(scratch.path, "written");
+    /** Nothing runs in this process until the words are in the pipe and the time for them is over. */
+    const standStill = async (): Promise<void> => {
+      // In the same turn in which the end of the child is learnt, but when the time for the words has begun.
+      for (let microtask = 0; microtask < 100; microtask++) await undefined;
+      const start = performance.now();
+      while (performance.now() - start < 1_000 || !isThere(written)) {
+        assert(performance.now() - start < 60_000, "The words were not written within 60 s");
+      }
+    };
+    const stood: Promise<void>[] = [];
+    const io: Io = {
+      ...denoIo,
+      spawn(executable, options) {
+        const child = denoIo.spawn(executable, options);
+        const status = child.status.then((ended) => (void stood.push(standStill()), ended));
+        return { ...child, status };
+      },
+    };
+    const result = await runChild(io, Deno.build.os, "/bin/sh", {
+      args: ["-c", '(sleep 0.2; echo last words; : > "$0") &', written],
+      env: { PATH: "/usr/bin:/bin" },
+    });
+    await Promise.all(stood);
+    assertEquals([result.code, result.stdout, stood.length], [0, "last words\n", 1]);
+  },
+});
+
+function isThere(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
