@@ -11,9 +11,8 @@ import type { ServerProcess } from "./server_process.ts";
 
 /** How long a server is waited for by default: an import of large packages from a cold disk takes its time. */
 const DEFAULT_START_TIMEOUT_MS = 30_000;
-/** How long a server that was too slow may take to write down where it hangs. */
-const ABORT_GRACE_MS = 1_000;
-
+/** How long a server that was too slow may take to write down where it hangs: milliseconds, unless the machine is busy. */
+const ABORT_GRACE_MS = 5_000;
 /** How long a process whose stdout has ended may take to end itself. */
 const END_GRACE_MS = 500;
 
