@@ -78,6 +78,7 @@ async function race(
   // All have ended before the first is judged, so that nobody works on while the home is removed.
   const results = await Promise.all(racers.map((racer) => racer.output()));
   for (const timer of timers) clearTimeout(timer);
+  await untilNobodyWorksIn(home);
   for (const { code, signal, stdout, stderr } of results) {
     if (signal === "SIGKILL") continue;
     assertEquals(code, 0, new TextDecoder().decode(stderr));
@@ -86,6 +87,27 @@ async function race(
     if (work === "switch") continue;
     const python = new TextDecoder().decode(stdout).trim();
     assert((await Deno.stat(python)).isFile, `${python} is not there`);
+  }
+}
+
+/**
+ * Waits for what killed racers had started: the interpreters here are scripts, which end with their owner by no lifeline,
+ * and would go on writing into a home that is judged and removed meanwhile.
+ */
+async function untilNobodyWorksIn(home: string): Promise<void> {
+  if (Deno.build.os !== "linux") return;
+  const deadline = performance.now() + 30_000;
+  for (;;) {
+    const commands: string[] = [];
+    for await (const { name } of Deno.readDir("/proc")) {
+      if (!/^\d+$/.test(name)) continue;
+      // Gone since it was listed, which is what is waited for.
+      const command = await Deno.readTextFile(`/proc/${name}/cmdline`).catch(() => "");
+      if (command.split("\0").some((argument) => argument.startsWith(`${home}/`))) commands.push(command);
+    }
+    if (commands.length === 0) return;
+    assert(performance.now() < deadline, `still at work: ${commands.join("; ").replaceAll("\0", " ")}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 
@@ -146,10 +168,10 @@ async function cycles(count: number, way: Way, label: string): Promise<void> {
       await race(home, archive, random, way, tally);
       if (cycle % 3 === 0) await race(home, archive, random, way, tally);
       await mend(home, archive);
+      await Deno.remove(home, { recursive: true });
     } catch (error) {
       throw new Error(`cycle ${cycle} of seed ${seed} (${label}) failed`, { cause: error });
     }
-    await Deno.remove(home, { recursive: true });
   }
   console.log(
     `${label}: ${count} cycles of ${RACERS}, ${tally.kills} kills, ${tally.finished} finished, seed ${seed}`,
