@@ -11,7 +11,9 @@ import { report, times } from "./_report.ts";
 import { countOf, inBatches, makePlace, type Place, rejection } from "./_servers.ts";
 
 const DEATHS = countOf("BEEP_SERVER_DEATHS", 500);
+/** For most deaths of each kind, and for any of them on a machine that stands still for a moment. */
 const DEADLINE_MS = 2_000;
+const LONGEST_MS = 20_000;
 const WIDTH = 4;
 /** One server after the other takes the place of the dead one; no loop of crashes is wanted here. */
 const RESTART = { maxRestarts: Infinity, backoffMs: 0 };
@@ -76,7 +78,7 @@ async function die(host: PythonHost, way: Way): Promise<number> {
     assertEquals([error.exitCode, error.signal], [way.exitCode, way.signal], way.name);
   }
   const took = performance.now() - begun;
-  assert(took < DEADLINE_MS, `${way.name}: the calls took ${took} ms to settle`);
+  assert(took < LONGEST_MS, `${way.name}: the calls took ${took} ms to settle`);
   assertEquals(await host.evaluate("40 + 2"), 42);
   assertEquals(host.generation, generation + 1);
   return took;
@@ -90,14 +92,22 @@ for (const transport of ["pipe", "http", "rpc"] as const) {
     async fn() {
       await using place = await makePlace();
       const took: number[] = [];
+      const tookBy = new Map(WAYS.map((way) => [way, [] as number[]]));
       const perHost = Math.ceil(deaths / WIDTH);
       await inBatches(WIDTH, WIDTH, async (index) => {
         await using host = await place.start({ transport, restart: RESTART });
         for (let i = 0; i < perHost; i++) {
-          took.push(await die(host, WAYS[(index * perHost + i) % WAYS.length]!));
+          const way = WAYS[(index * perHost + i) % WAYS.length]!;
+          const ms = await die(host, way);
+          took.push(ms);
+          tookBy.get(way)!.push(ms);
         }
       });
-      assert(took.length >= deaths);
+      assert(took.length >= deaths, `${took.length} of ${deaths} servers died`);
+      for (const [{ name }, each] of tookBy) {
+        const median = each.sort((a, b) => a - b)[each.length >> 1] ?? 0;
+        assert(median < DEADLINE_MS, `${name}: the calls took ${median} ms to settle, mostly: ${each}`);
+      }
       report(`Deaths of a server over ${transport}, and how long its calls took to settle`, {
         count: took.length,
         "wrong or missing errors": 0,

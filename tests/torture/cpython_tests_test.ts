@@ -16,6 +16,9 @@ const SOAK = [
   "test_multiprocessing_forkserver",
 ];
 
+/** How often a test must differ to count. */
+const TRIES = 3;
+
 /** Tests that may end otherwise inside a server, by a pattern of their ids, and why. */
 const DIFFERENCES: readonly { readonly id: RegExp; readonly reason: string }[] = [];
 
@@ -53,31 +56,53 @@ Deno.test({
   },
 });
 
-/** What differs, as lines. */
+/**
+ * What differs, as lines. Some of these tests are known to fail, anywhere, on a machine that is busy: what differs is run
+ * again by itself, and counts when it differs each time.
+ */
 async function compare(module: string): Promise<string[]> {
-  const [inside, plain] = await Promise.all([runInServer(module), runPlainly(module)]);
-  assertGreater(Object.keys(plain.outcomes).length, 20, `Found no tests in ${module}`);
+  let differing: string[] | null = null;
+  let lines: string[] = [];
+  for (let tries = 0; tries < TRIES && differing?.length !== 0; tries++) {
+    const [inside, plain]: [Outcomes, Outcomes] = await Promise.all([
+      runInServer(module, differing),
+      runPlainly(module, differing),
+    ]);
+    if (differing === null) {
+      assertGreater(Object.keys(plain.outcomes).length, 20, `Found no tests in ${module}`);
+    }
+    differing = differencesOf(inside, plain);
+    lines = describe(differing, inside, plain);
+  }
+  return lines;
+}
+
+/** The ids of the tests that ended in different ways. */
+function differencesOf(inside: Outcomes, plain: Outcomes): string[] {
   const ids = new Set([...Object.keys(plain.outcomes), ...Object.keys(inside.outcomes)]);
-  const differing = [...ids].filter((id) =>
+  return [...ids].filter((id) =>
     plain.outcomes[id] !== inside.outcomes[id] && !DIFFERENCES.some((known) => known.id.test(id))
   );
+}
+
+function describe(differing: readonly string[], inside: Outcomes, plain: Outcomes): string[] {
   return differing.map((id) =>
     `${id}: ${plain.outcomes[id]} in a plain interpreter, ${inside.outcomes[id]} in a server\n` +
     (inside.details[id] ?? plain.details[id] ?? "")
   );
 }
 
-async function runInServer(module: string): Promise<Outcomes> {
+async function runInServer(module: string, ids: readonly string[] | null): Promise<Outcomes> {
   await using bench = await startBench();
   await bench.backend.evaluate(await Deno.readTextFile(SCRIPT));
-  const outcomes = await bench.backend.evaluate<Outcomes>("run_module(module)", { module });
+  const outcomes = await bench.backend.evaluate<Outcomes>("run_module(module, ids)", { module, ids });
   assertEquals(await bench.backend.evaluate("1 + 1"), 2, "the server goes on");
   return outcomes;
 }
 
-async function runPlainly(module: string): Promise<Outcomes> {
+async function runPlainly(module: string, ids: readonly string[] | null): Promise<Outcomes> {
   const { success, stdout, stderr } = await new Deno.Command(python, {
-    args: ["-I", "-B", "-X", "utf8", "-X", "faulthandler", SCRIPT, module],
+    args: ["-I", "-B", "-X", "utf8", "-X", "faulthandler", SCRIPT, module, JSON.stringify(ids)],
     stdin: "null",
   }).output();
   assert(success, new TextDecoder().decode(stderr));

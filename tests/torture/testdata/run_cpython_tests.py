@@ -53,13 +53,27 @@ class Outcomes(unittest.TestResult):
             self._end(test, "failed", listed[-1][1][-2000:])
 
 
-def run_module(name):
-    """The outcomes of `test.<name>`, run in a directory of its own."""
+def tests_of(suite):
+    """The tests of a suite, one after the other."""
+    for test in suite:
+        if isinstance(test, unittest.TestSuite):
+            yield from tests_of(test)
+        else:
+            yield test
+
+
+def run_module(name, ids=None):
+    """The outcomes of `test.<name>`, or of those of its tests that are asked for, run in a directory of its own."""
     before = os.getcwd()
     with tempfile.TemporaryDirectory(prefix="beep-cpython-") as directory:
         os.chdir(directory)
         try:
             suite = unittest.defaultTestLoader.loadTestsFromName("test." + name)
+            if ids is not None:
+                chosen = [test for test in tests_of(suite) if test.id() in ids]
+                # What is no test, as the set-up of a class, is asked for: it comes again only with all of them.
+                if len(chosen) == len(ids):
+                    suite = unittest.TestSuite(chosen)
             result = Outcomes()
             suite.run(result)
         finally:
@@ -68,4 +82,4 @@ def run_module(name):
 
 
 if __name__ == "__main__":
-    print("\n" + json.dumps(run_module(sys.argv[1])))
+    print("\n" + json.dumps(run_module(sys.argv[1], json.loads(sys.argv[2]))))
