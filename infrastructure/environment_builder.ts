@@ -249,7 +249,7 @@ export class EnvironmentBuilder {
     const python = venvInterpreter(os, directory);
     const args = ["-I", "-S", "-c", "import encodings"];
     const env = childEnvironment(environment);
-    const result = await runChild(io, os, python, { args, env, signal, timeoutMs: 10_000 });
+    const result = await runChild(io, os, python, { args, env, signal, timeoutMs: 30_000 });
     expectSuccess("start the interpreter of a new environment", [python, ...args], result);
   }
 }

@@ -34,8 +34,8 @@ export interface ProbeFacts {
 /** The answer of a probe: facts, or why there are none. */
 export type ProbeResult = { readonly facts: ProbeFacts } | { readonly reason: string };
 
-/** A candidate that does not answer within this time is passed over. */
-export const PROBE_TIMEOUT_MS = 5_000;
+/** A candidate that does not answer within this time is passed over. A busy machine and a cold disk take seconds. */
+export const PROBE_TIMEOUT_MS = 10_000;
 
 // It has to parse on Python 2 and 3.0 too, so that their answer is a version and not a traceback. Site packages are
 // looked at (no -S), since pip is one of them.

@@ -292,7 +292,7 @@ export class RuntimeInstaller {
     const final = this.path(distributionKey(distribution));
     const executable = await fixUp(this.#context, { distribution, staged, final, files: extracted.files });
     onProgress?.({ stage: "verify", subject: basename(final) });
-    const answer = await probe(this.#context, join(staged, executable), { signal, timeoutMs: 10_000 });
+    const answer = await probe(this.#context, join(staged, executable), { signal, timeoutMs: 30_000 });
     if ("reason" in answer) {
       throw new EnvironmentError(
         `Cannot use Python ${distribution.version} for "${distribution.triple}": ${answer.reason}`,

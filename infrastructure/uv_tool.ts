@@ -139,7 +139,7 @@ export class UvFinder {
     try {
       if ((await statIfThere(io, path))?.isFile === true) {
         const env = childEnvironment(environment);
-        const result = await runChild(io, os, path, { args: ["--version"], env, timeoutMs: 5_000, signal });
+        const result = await runChild(io, os, path, { args: ["--version"], env, timeoutMs: 15_000, signal });
         version = parseUvVersion(result.stdout);
       }
     } catch (error) {

@@ -22,7 +22,12 @@ import { context, countingIo, only, temporary } from "./_support.ts";
 
 interface Machine {
   readonly root: string;
-  readonly manager: (values?: Record<string, string>, io?: Io, cwd?: string) => RuntimeManager;
+  readonly manager: (
+    values?: Record<string, string>,
+    io?: Io,
+    cwd?: string,
+    probeTimeoutMs?: number,
+  ) => RuntimeManager;
 }
 
 async function machine(use: (machine: Machine) => Promise<void>): Promise<void> {
@@ -31,13 +36,13 @@ async function machine(use: (machine: Machine) => Promise<void>): Promise<void> 
   await Deno.mkdir(join(root, "bin"));
   await use({
     root,
-    manager: (values = {}, io = denoIo, cwd = root) =>
+    manager: (values = {}, io = denoIo, cwd = root, probeTimeoutMs = 30_000) =>
       new RuntimeManager({
         home: join(root, "home"),
         environment: only({ PATH: "", HOME: join(root, "user"), ...values }),
         io,
         cwd,
-        probeTimeoutMs: 2_000,
+        probeTimeoutMs,
       }),
   });
 }
@@ -102,7 +107,7 @@ Deno.test("find() takes the first that fits, not the newest", async () => {
   });
 });
 
-const BROKEN: readonly { name: string; text: string; reason: RegExp }[] = [
+const BROKEN: readonly { name: string; text: string; reason: RegExp; probeTimeoutMs?: number }[] = [
   {
     name: "Python 2",
     text: "#!/bin/sh\necho 'Unknown option: -I' >&2; exit 2\n",
@@ -119,24 +124,28 @@ const BROKEN: readonly { name: string; text: string; reason: RegExp }[] = [
   { name: "nonsense", text: "#!/bin/sh\necho '{not json'\n", reason: /no JSON/ },
   { name: "another shape", text: "#!/bin/sh\necho '{\"hello\": 1}'\n", reason: /no version/ },
   { name: "an interpreter that is none", text: "#!/nonexistent/interpreter\n", reason: /Cannot run/ },
-  { name: "one that hangs", text: "#!/bin/sh\nexec /bin/sleep 60\n", reason: /did not answer within/ },
+  {
+    name: "one that hangs",
+    text: "#!/bin/sh\nexec /bin/sleep 60\n",
+    reason: /did not answer within 2000 ms/,
+    probeTimeoutMs: 2_000,
+  },
 ];
 
-for (const { name, text, reason } of BROKEN) {
+for (const { name, text, reason, probeTimeoutMs } of BROKEN) {
   Deno.test(`find() passes over ${name}, and says why; as an explicit path it is an error`, async () => {
     await machine(async ({ root, manager }) => {
       const broken = await writeExecutable(join(root, "bin/python3"), text);
       await fakeInstallation(join(root, "good"), "3.12.0");
       const PATH = `${join(root, "bin")}:${join(root, "good/bin")}`;
       const refused: RefusedCandidate[] = [];
-      const runtimes = await manager({ PATH }).discover({
-        onRefused: (candidate) => refused.push(candidate),
-      });
-      assertEquals(versions(runtimes), ["3.12.0 PATH"]);
+      const runtimes = manager({ PATH }, denoIo, root, probeTimeoutMs);
+      const found = await runtimes.discover({ onRefused: (candidate) => refused.push(candidate) });
+      assertEquals(versions(found), ["3.12.0 PATH"], Deno.inspect(refused));
       assertEquals(refused.length, 1);
       assertEquals(refused[0]!.path, broken);
       assert(reason.test(refused[0]!.reason), refused[0]!.reason);
-      const failure = await assertRejects(() => manager({ PATH }).find(broken), PythonNotFoundError);
+      const failure = await assertRejects(() => runtimes.find(broken), PythonNotFoundError);
       assert(reason.test(failure.message), failure.message);
       assert(failure.hint!.includes("Name the interpreter"), failure.hint);
     });
