@@ -72,7 +72,7 @@ def run_module(name, ids=None):
             if ids is not None:
                 chosen = [test for test in tests_of(suite) if test.id() in ids]
                 # What is no test, as the set-up of a class, is asked for: it comes again only with all of them.
-                if len(chosen) == len(ids):
+                if {test.id() for test in chosen} == set(ids):
                     suite = unittest.TestSuite(chosen)
             result = Outcomes()
             suite.run(result)
