@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import struct
@@ -31,20 +32,7 @@ class Response:
 
     def frames(self) -> list:
         """The messages of a row of frames, each with its parts when it has some."""
-        found = []
-        at = 0
-        while at < len(self.body):
-            size, count = struct.unpack_from("<II", self.body, at)
-            lengths = struct.unpack_from(f"<{count}I", self.body, at + 8)
-            at += 8 + 4 * count
-            message = json.loads(self.body[at : at + size])
-            at += size
-            parts = []
-            for length in lengths:
-                parts.append(self.body[at : at + length])
-                at += length
-            found.append((message, parts) if parts else message)
-        return found
+        return frames_of(self.body)
 
 
 # Far more than anything takes: what hangs is to end, what is slow on a busy machine is not.
@@ -198,6 +186,15 @@ class HttpTestCase(unittest.TestCase):
                 )
             time.sleep(0.01)
 
+    def server_side(self, connection: Connection) -> object:
+        """What the server knows of a connection that has had an answer."""
+        name = connection.socket.getsockname()
+        for one in list(self.http._connections):
+            with contextlib.suppress(OSError):  # the client of an earlier test may have gone just now
+                if one._socket.getpeername() == name:
+                    return one
+        self.fail(f"the server knows no connection from {name}")
+
     def gate(self, session: str | None = None) -> threading.Event:
         """For code in a session that is to wait until the test lets it go on: `gate.wait(30)`."""
         client = self.server.default_client if session is None else self.server.find_client(session)
@@ -209,6 +206,24 @@ class HttpTestCase(unittest.TestCase):
 def chunked(body: bytes, size: int = 16) -> bytes:
     chunks = [body[at : at + size] for at in range(0, len(body), size)]
     return b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
+
+
+def frames_of(data: bytes) -> list:
+    """The messages of a row of whole frames, each with its parts when it has some."""
+    found = []
+    at = 0
+    while at < len(data):
+        size, count = struct.unpack_from("<II", data, at)
+        lengths = struct.unpack_from(f"<{count}I", data, at + 8)
+        at += 8 + 4 * count
+        message = json.loads(data[at : at + size])
+        at += size
+        parts = []
+        for length in lengths:
+            parts.append(data[at : at + length])
+            at += length
+        found.append((message, parts) if parts else message)
+    return found
 
 
 def frame(message: object) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import queue
@@ -47,7 +46,7 @@ class ReadAhead(HttpTestCase):
         """A connection that the session's thread reads, as soon as an answer came in time. On a busy machine the first may not."""
         connection = self.connect()
         self.evaluate(connection, "1")
-        reading = self.reading(connection)
+        reading = self.server_side(connection)._reading
 
         def is_read() -> bool:
             self.evaluate(connection, "1")
@@ -55,15 +54,6 @@ class ReadAhead(HttpTestCase):
 
         self.wait_until(is_read, "the session's thread reads the connection")
         return connection
-
-    def reading(self, connection: Connection) -> object:
-        """The server's side of it."""
-        name = connection.socket.getsockname()
-        for one in list(self.http._connections):
-            with contextlib.suppress(OSError):  # the client of an earlier test may have gone just now
-                if one._socket.getpeername() == name:
-                    return one._reading
-        self.fail(f"the server knows no connection from {name}")
 
     def test_many_in_a_row_run_on_one_thread(self) -> None:
         with self.connect() as connection:
@@ -133,7 +123,7 @@ class ReadAhead(HttpTestCase):
 
     def test_a_slow_call_does_not_keep_others_from_its_connections_thread(self) -> None:
         with self.lent() as connection:
-            reading = self.reading(connection)
+            reading = self.server_side(connection)._reading
             # Ends when its connection's thread has taken it over.
             self.server.default_client.session.namespace["waits"] = lambda: reading.is_worthwhile
             code = "import time; end = time.monotonic() + 20\nwhile waits() and time.monotonic() < end: time.sleep(0.01)\n3"
