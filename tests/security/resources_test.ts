@@ -231,6 +231,12 @@ Deno.test({
   await using healthy = connect(server);
   await healthy.initialize();
   const { hostname, port } = new URL(server.address);
+  const greeting = await fetch(`${server.address}/beep/v1/call`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${server.token}`, "content-type": "application/x-beep-frames" },
+    body: frameOf([1, "hello", [{ protocol: 1 }]]),
+  });
+  const session = /"session":"([0-9a-f]+)"/.exec(await greeting.text())![1]!;
   const connection = await Deno.connect({ hostname, port: Number(port) });
   try {
     const before = await settledMemoryOf(server.pid);
@@ -240,10 +246,11 @@ Deno.test({
       connection,
       encoder.encode(
         `POST /beep/v1/call HTTP/1.1\r\nHost: ${hostname}:${port}\r\nAuthorization: Bearer ${server.token}\r\n` +
-          `Content-Type: application/x-beep-frames\r\nContent-Length: ${size}\r\n\r\n`,
+          `Content-Type: application/x-beep-frames\r\nBeep-Session: ${session}\r\nContent-Length: ${size}\r\n\r\n`,
       ),
     );
     for (const frame of frames) await writeAll(connection, frame);
+    await expectBeginning(connection);
     const grown = await settledMemoryOf(server.pid) - before;
     assert(grown < 100 * MIB, `400 answers of 1 MiB that nobody reads cost ${Math.round(grown / MIB)} MiB`);
     assertEquals(await healthy.evaluate("6 * 7"), 42);
@@ -287,6 +294,7 @@ Deno.test({
       await writeAll(connection, encoder.encode(head));
       await writeAll(connection, body);
     }
+    for (const connection of connections) await expectBeginning(connection);
     const grown = await settledMemoryOf(server.pid) - before;
     assert(grown < 120 * MIB, `420 answers of 1 MiB that nobody reads cost ${Math.round(grown / MIB)} MiB`);
     assertEquals(await healthy.evaluate("6 * 7"), 42);
@@ -295,7 +303,18 @@ Deno.test({
   }
 });
 
-function frameOf(message: unknown): Uint8Array {
+/** Reads where an answer begins, which shows that the calls have been taken, and no further. */
+async function expectBeginning(connection: Deno.Conn): Promise<void> {
+  const beginning = new Uint8Array(15);
+  for (let at = 0; at < beginning.byteLength;) {
+    const count = await connection.read(beginning.subarray(at));
+    assert(count !== null, "the connection ended without an answer");
+    at += count;
+  }
+  assertEquals(new TextDecoder().decode(beginning), "HTTP/1.1 200 OK");
+}
+
+function frameOf(message: unknown): Uint8Array<ArrayBuffer> {
   const json = encoder.encode(JSON.stringify(message));
   return new Uint8Array([...new Uint8Array(new Uint32Array([json.byteLength, 0]).buffer), ...json]);
 }
