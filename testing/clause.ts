@@ -34,6 +34,8 @@ export interface Clause {
   readonly body: (context: ClauseContext) => Promise<void>;
 }
 
+/** How long is waited for what happens soon, but not before the reply that a clause has. */
+export const PATIENCE_MS = 15_000;
 /** Code that must give 2; a fake must answer it for the clauses marked `lifecycle` alone. */
 export const QUICK_CODE = "1 + 1";
 /** Code that does not end by itself, but can be interrupted on every thread; see {@linkcode QUICK_CODE}. */

@@ -37,11 +37,11 @@ export interface ContractOptions {
   readonly exceptions?: readonly ContractException[];
   /** The clauses to run. @default {all} */
   readonly clauses?: readonly Clause[];
-  /** How long one clause may take, in milliseconds. @default {30000} */
+  /** How long one clause may take, in milliseconds. @default {120000} */
   readonly clauseTimeoutMs?: number;
 }
 
-const DEFAULT_CLAUSE_TIMEOUT_MS = 30_000;
+const DEFAULT_CLAUSE_TIMEOUT_MS = 120_000;
 
 /**
  * Registers one test that runs the contract, a step for each clause.

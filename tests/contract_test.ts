@@ -34,6 +34,9 @@ async function makeHome(): Promise<AsyncDisposable> {
   };
 }
 
+/** Of a busy machine, which may stand still for a second or two. The clause about C code waits for longer. */
+const GRACE_MS = 3_500;
+
 /** A started server of ours, and backends that know its owner. */
 async function start(
   transport: ServerTransport,
@@ -48,7 +51,7 @@ async function start(
   }
   const kept = stack.move();
   return {
-    connect: () => connect(server.address, { token: server.token, explainEnd }),
+    connect: () => connect(server.address, { token: server.token, explainEnd, interruptGraceMs: GRACE_MS }),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }

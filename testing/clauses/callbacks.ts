@@ -10,7 +10,7 @@ import type { PythonHostBackend } from "../../core/backend.ts";
 import { PythonError, PythonHostError, StaleHandleError } from "../../core/errors.ts";
 import type { PythonObjectHandle } from "../../core/handles.ts";
 import { scope } from "../../objects/mod.ts";
-import type { Clause, ClauseContext } from "../clause.ts";
+import { type Clause, type ClauseContext, PATIENCE_MS } from "../clause.ts";
 
 function clause(id: string, sentence: string, body: (context: ClauseContext) => Promise<void>): Clause {
   return { id: `callbacks/${id}`, sentence, marks: ["python"], body };
@@ -371,7 +371,8 @@ export const CALLBACKS: readonly Clause[] = [
       const used = await backend.evaluate<PythonObjectHandle>("made()");
       assertEquals(await backend.evaluate("f()", { f: () => release(used), used }), "Thing");
       await assertRejects(() => backend.evaluate("used", { used }), StaleHandleError);
-      for (let i = 0; i < 20 && await backend.evaluate("len(alive)") !== 0; i++) await backend.evaluate("1");
+      const end = performance.now() + PATIENCE_MS;
+      while (await backend.evaluate("len(alive)") !== 0 && performance.now() < end);
       assertEquals(await backend.evaluate("len(alive)"), 0);
       // Also when what releases is a scope.
       const inScope = () => scope(backend, async (s) => await s.evaluate("str(made())[:5]; made() and 7"));

@@ -308,7 +308,7 @@ raise ${args === "" ? "Endless()" : `ValueError(${args})`}`;
     isolated: true,
     body: async ({ backend }) => {
       await backend.initialize();
-      // C code that keeps the interpreter while it sleeps: four seconds on any machine, however busy. Before it a
+      // C code that keeps the interpreter while it sleeps: six seconds on any machine, however busy. Before it a
       // moment in which what is printed can leave, so that the stop comes when the call runs; that must not end it.
       const code = `
 import ctypes, os, time
@@ -319,7 +319,7 @@ while True:
             has_begun = True
             print('begun', flush=True)
         time.sleep(0.2)
-        ctypes.PyDLL('kernel32').Sleep(4000) if os.name == 'nt' else ctypes.PyDLL(None).sleep(4)
+        ctypes.PyDLL('kernel32').Sleep(6000) if os.name == 'nt' else ctypes.PyDLL(None).sleep(6)
         break
     except BaseException:
         pass`;

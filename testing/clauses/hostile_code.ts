@@ -197,7 +197,7 @@ async function breakBuiltins(context: ClauseContext, isTaken: (name: string) => 
   await backend.evaluate("import asyncio, threading\nawait asyncio.sleep(0)"); // what they import lazily
   await assertAllWorks(context);
   // What breaks may hang; that is a failure soon enough.
-  const call = { timeoutMs: 5_000 };
+  const call = { timeoutMs: 20_000 };
   // Reading code that was not seen before takes the standard library's own readers.
   const restore = "vars = kept['vars']\nvars(builtins).update(kept)";
   await backend.evaluate(restore);

@@ -18,7 +18,14 @@ async function start(): Promise<ContractSubject> {
   }
   const kept = stack.move();
   return {
-    connect: () => new PythonHostRpc(server.address, { token: server.token, explainEnd, protocol: "grpc" }),
+    connect: () =>
+      new PythonHostRpc(server.address, {
+        token: server.token,
+        explainEnd,
+        protocol: "grpc",
+        // Of a busy machine, which may stand still for a second or two. The clause about C code waits for longer.
+        interruptGraceMs: 3_500,
+      }),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }
