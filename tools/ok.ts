@@ -12,6 +12,8 @@
 
 import { dirname, join } from "@std/path";
 import config from "../deno.json" with { type: "json" };
+import { settlesWithin } from "../core/settles_within.ts";
+import { pipeHolders } from "./pipe_holders.ts";
 import { findPythons } from "./pythons.ts";
 import {
   addCounts,
@@ -25,7 +27,11 @@ const ROOT = dirname(import.meta.dirname!);
 /** The gate is made to take at most 15 minutes on two cores; a machine that is busy with other work takes longer. This ends what hangs. */
 const GATE_TIMEOUT_MS = 45 * 60_000;
 /** How long processes that a step started may outlive it. */
-const ORPHAN_GRACE_MS = 5000;
+const ORPHAN_GRACE_MS = 15_000;
+/** How often a download is tried, and how long after it has failed. */
+const DOWNLOAD_ATTEMPTS = 3;
+const DOWNLOAD_PAUSE_MS = 15_000;
+
 /** One thing that must hold. */
 interface Step {
   readonly title: string;
@@ -33,6 +39,8 @@ interface Step {
   readonly command: readonly string[] | { readonly skip: string };
   /** Whether its output is `deno test`'s, which is counted. */
   readonly isTest?: true;
+  /** Whether it does nothing but download, and is tried again when that fails. */
+  readonly isDownload?: true;
 }
 
 /** How a step ended; the output is stdout and stderr together. */
@@ -58,6 +66,8 @@ async function steps(): Promise<Step[][]> {
   const deno = Deno.execPath();
   const [oldest] = await findPythons();
   return [
+    // So that no later step, and no test, fails since a registry did not answer for a moment.
+    [{ title: "Dependencies", command: [deno, "install", "--frozen"], isDownload: true }],
     [{ title: "Format", command: [deno, "fmt", "--check"] }],
     [{ title: "Lint", command: [deno, "lint"] }],
     [{ title: "Types", command: [deno, "check"] }],
@@ -133,7 +143,12 @@ async function runStep(step: Step, env: Record<string, string>, deadline: AbortS
     return { success: true, output: "" };
   }
   const started = performance.now();
-  const outcome = await run(step.command, env, deadline);
+  let outcome = await run(step.command, env, deadline);
+  for (let attempt = 1; step.isDownload && !outcome.success && attempt < DOWNLOAD_ATTEMPTS; attempt++) {
+    console.log(`${outcome.output}\n${step.title}: again in ${DOWNLOAD_PAUSE_MS / 1000} s`);
+    await new Promise((resolve) => setTimeout(resolve, DOWNLOAD_PAUSE_MS));
+    outcome = await run(step.command, env, deadline);
+  }
   // Shown when it is whole: two processes that write at the same time would be unreadable.
   if (step.isTest) write(outcome.output);
   console.log(`${outcome.success ? "✓" : "✗"} ${step.title} (${seconds(started)})`);
@@ -160,14 +175,16 @@ async function run(
   const collect = async (stream: ReadableStream<Uint8Array>) => {
     for await (const text of stream.pipeThrough(new TextDecoderStream())) chunks.push(text);
   };
-  const collected = Promise.all([collect(child.stdout), collect(child.stderr)]).then(() => true);
+  const collected = Promise.all([collect(child.stdout), collect(child.stderr)]);
   const { success } = await child.status;
   // A process that outlives the step holds its output open, and would hold the gate for ever.
-  const grace = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => grace.resolve(false), ORPHAN_GRACE_MS);
-  const isAlone = await Promise.race([collected, grace.promise]);
-  clearTimeout(timer);
-  if (!isAlone) chunks.push("\nThe step has ended, but a process that it started still holds its output\n");
+  const isAlone = await settlesWithin(collected, ORPHAN_GRACE_MS);
+  if (!isAlone) {
+    const holders = (await pipeHolders()).join("\n");
+    chunks.push(
+      `\nThe step has ended, but a process that it started still holds its output, of these:\n${holders}\n`,
+    );
+  }
   return { success: success && isAlone, output: chunks.join("") };
 }
 
