@@ -24,9 +24,11 @@ class OutboxTest(unittest.TestCase):
 
     def read(self, size: int) -> bytes:
         data = b""
-        self.far.settimeout(5)
+        self.far.settimeout(30)
         while len(data) < size:
-            data += self.far.recv(65536)
+            piece = self.far.recv(65536)
+            self.assertTrue(piece, f"the other end closed after {len(data)} of {size} bytes")
+            data += piece
         return data
 
     def test_sends_at_once_what_the_socket_takes(self) -> None:
@@ -43,6 +45,7 @@ class OutboxTest(unittest.TestCase):
         waited.start()
         data = self.read(20 * 100_000 + 3)
         waited.join()
+        self.assertEqual(data.index(b"own") % 100_000, 0)
         self.assertEqual(data.replace(b"own", b"", 1), b"".join(frames))
 
     def send_waiting(self) -> None:
