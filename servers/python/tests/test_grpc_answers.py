@@ -41,7 +41,7 @@ class UnaryAnswers(unittest.TestCase):
         for answer in reversed(answers):
             answer.finish({})
         for thread in threads:
-            thread.join(5)
+            thread.join(30)
             self.assertFalse(thread.is_alive())
         self.assertEqual(self.bells, self.all_bells)
 

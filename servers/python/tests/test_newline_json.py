@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 from beep_host import newline_json
 from beep_host.server import Server
+from tests.http_support import PATIENCE_SECONDS
 
 
 class NewlineJson(unittest.TestCase):
@@ -20,7 +21,7 @@ class NewlineJson(unittest.TestCase):
 
     def connect(self, first: bytes = b"") -> socket.socket:
         ours, theirs = socket.socketpair()
-        ours.settimeout(10)
+        ours.settimeout(PATIENCE_SECONDS)
         thread = threading.Thread(
             target=newline_json.serve, args=(theirs, first, self.server.default_client, self.server.limits)
         )
@@ -28,7 +29,7 @@ class NewlineJson(unittest.TestCase):
 
         def end() -> None:
             ours.close()
-            thread.join(10)
+            thread.join(PATIENCE_SECONDS)
             self.assertFalse(thread.is_alive(), "the connection's thread did not end")
 
         self.addCleanup(end)
@@ -141,7 +142,9 @@ class NewlineJson(unittest.TestCase):
 
     def test_a_client_that_leaves_during_a_call(self) -> None:
         sock = self.connect()
-        sock.sendall(b'{"command":"eval","payload":{"expression":"import time; time.sleep(0.3)"}}\n')
+        gate = self.server.default_client.session.namespace["gate"] = threading.Event()
+        self.addCleanup(gate.set)
+        sock.sendall(b'{"command":"eval","payload":{"expression":"gate.wait(60)"}}\n')
         sock.shutdown(socket.SHUT_WR)
         with self.assertRaises(EOFError):
             self.read(sock)
