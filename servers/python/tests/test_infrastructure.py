@@ -61,7 +61,10 @@ class FakeHost:
             connection, _ = self._listener.accept()
             data = b""
             while b"\r\n\r\n" not in data:
-                data += connection.recv(65536)
+                piece = connection.recv(65536)
+                if not piece:
+                    raise EOFError(f"a request ended after {data!r}")
+                data += piece
             self.requests.append(data)
             for piece in pieces:
                 connection.sendall(piece)
