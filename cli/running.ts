@@ -12,8 +12,8 @@ import { hostRunDirectory } from "../servers/directories.ts";
 import { listRunEntries } from "../servers/run_entries.ts";
 import type { ClientTls } from "../transports/mod.ts";
 
-/** How long a server is given to answer a question about itself. */
-const ANSWER_TIMEOUT_MS = 2_000;
+/** How long a server is given to answer a question about itself. It takes milliseconds; a busy machine may take seconds. */
+const ANSWER_TIMEOUT_MS = 5_000;
 
 /** A server that answered, or why it did not. */
 export type Answer =

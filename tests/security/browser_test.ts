@@ -118,13 +118,24 @@ async function browse(url: string, done: Promise<unknown>): Promise<void> {
     await Promise.race([
       done,
       late.promise,
-      child.status.then(() => Promise.reject(new Error("The browser ended"))),
+      child.status.then(({ code, signal }) =>
+        Promise.reject(new Error(`The browser ended with code ${code}, signal ${signal}`))
+      ),
     ]);
   } finally {
     clearTimeout(timer);
-    Deno.kill(-child.pid, "SIGKILL"); // its helpers too
+    killGroup(child.pid);
     await child.status;
     await removeProfile(profile);
+  }
+}
+
+/** Ends a browser with its helpers. One that could not go on is gone already, and why is what is to be told. */
+function killGroup(pid: number): void {
+  try {
+    Deno.kill(-pid, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 
@@ -134,7 +145,7 @@ async function removeProfile(profile: string): Promise<void> {
     try {
       return await Deno.remove(profile, { recursive: true });
     } catch (error) {
-      if (tries > 50) throw error;
+      if (tries > 400) throw error;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
