@@ -149,7 +149,6 @@ const FAULTS: readonly Fault[] = [
     outcome: "download",
     limits: SILENCE,
     says: /nothing for 300 ms/,
-    check: attempts(3),
   },
   {
     name: "stalled after the head, then good",
@@ -170,7 +169,6 @@ const FAULTS: readonly Fault[] = [
     outcome: "download",
     limits: SILENCE,
     says: /nothing for/,
-    check: attempts(3),
   },
   {
     name: "case 4: dripping, then good",
@@ -184,7 +182,6 @@ const FAULTS: readonly Fault[] = [
     outcome: "download",
     limits: SLOWNESS,
     says: /bytes per second/,
-    check: attempts(3),
   },
   {
     name: "case 5: 429 with seconds, then good",
