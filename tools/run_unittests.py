@@ -6,9 +6,13 @@ unittest's own summary cannot be used for that: what "Ran N tests" counts has ch
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import sys
 import unittest
+
+# Less than `python_unit_test.ts` waits: what hangs is told by the place where it does.
+_HANGS_AFTER_SECONDS = 14 * 60
 
 
 class CountingResult(unittest.TextTestResult):
@@ -24,6 +28,7 @@ class CountingResult(unittest.TextTestResult):
 
 def main() -> None:
     """Runs the tests; the exit code is 1 when one failed."""
+    faulthandler.dump_traceback_later(_HANGS_AFTER_SECONDS, exit=True)
     program = unittest.main(
         module=None,
         argv=["unittest", "discover", "-s", "tests", "-t", "."],
