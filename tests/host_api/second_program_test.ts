@@ -40,15 +40,12 @@ for (const transport of ["pipe", "http", "rpc"] as const) {
   Deno.test(`a second program with an endpoint alone uses Infrastructure over ${transport}`, async () => {
     await using home = await makeHome();
     await using server = await startHosted(home, transport);
-    // Beside the tests, so that the project's own imports hold for it.
-    const path = join(ROOT, "tests", "host_api", `_second_${crypto.randomUUID()}.ts`);
-    try {
-      await Deno.writeTextFile(path, PROGRAM);
-      const output = await run(["run", "-A", "--no-lock", "--no-check", path, transport, server.endpoint]);
-      assertEquals(JSON.parse(output), [["my-provider-cpu", true]]);
-    } finally {
-      await Deno.remove(path);
-    }
+    // Not among the sources, which other tests read meanwhile; the project's own imports hold for it all the same.
+    const path = join(home.path, "second.ts");
+    await Deno.writeTextFile(path, PROGRAM);
+    const flags = ["-A", "--no-lock", "--no-check", "--config", join(ROOT, "deno.json")];
+    const output = await run(["run", ...flags, path, transport, server.endpoint]);
+    assertEquals(JSON.parse(output), [["my-provider-cpu", true]]);
   });
 }
 
