@@ -73,7 +73,9 @@ Deno.test("case 88: values without tags over the pipe are bounded, and only the 
     const ask: Ask = async (value) => {
       pipe ??= (await RawPipe.join(server))[0];
       await pipe.write(encodeFrame(`[${++id},"evaluate",["42",{"a":${value}}]]`));
-      const [about, , answer] = await pipe.receive() as [number, string, unknown];
+      const message = await pipe.receive() as [number, string, unknown] | null;
+      if (message === null) return "the connection ended without a reason";
+      const [about, , answer] = message;
       if (about === 0) { // ended with a reason: what the interpreter cannot read is no message
         pipe[Symbol.dispose]();
         pipe = undefined;
