@@ -2,6 +2,9 @@
 
 const PACKAGES = ["grpcio", "grpcio-tools", "grpcio-health-checking", "grpcio-reflection", "protobuf"];
 
+/** Far more than an installation takes; it only keeps the gate from hanging on a network that swallows packets. */
+const INSTALL_TIMEOUT_MS = 4 * 60_000;
+
 /** The interpreter of an environment with grpcio; null, with the reason on the console, when it cannot be had. */
 export async function grpcPython(): Promise<string | null> {
   const given = Deno.env.get("BEEP_TEST_GRPC_PYTHON");
@@ -19,7 +22,7 @@ export async function grpcPython(): Promise<string | null> {
 
 /** Where the tests keep what takes long to make. */
 export function cacheDirectory(): string {
-  const base = Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`;
+  const base = Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME") ?? "/tmp"}/.cache`;
   return `${base}/beep-python-host-tests`;
 }
 
@@ -33,8 +36,10 @@ export async function openCache(): Promise<Disposable> {
 }
 
 async function succeeds(command: string, ...args: string[]): Promise<boolean> {
+  const signal = AbortSignal.timeout(INSTALL_TIMEOUT_MS);
   try {
-    return (await new Deno.Command(command, { args, stdout: "null", stderr: "null" }).output()).success;
+    return (await new Deno.Command(command, { args, stdout: "null", stderr: "null", signal }).output())
+      .success;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;

@@ -2,6 +2,7 @@
 
 import { join } from "@std/path";
 import { testPython } from "../output/_server.ts";
+import { cacheDirectory, openCache } from "../rpc/_grpc.ts";
 
 /** Far more than an installation takes; it only keeps the gate from hanging on a network that swallows packets. */
 const INSTALL_TIMEOUT_MS = 4 * 60_000;
@@ -10,8 +11,8 @@ const INSTALL_TIMEOUT_MS = 4 * 60_000;
 export async function plottingEnvironment(): Promise<{ path: string } | { reason: string }> {
   const python = await testPython();
   const version = await outputOf(python, "import sys; print('%d.%d' % sys.version_info[:2])");
-  const cache = Deno.env.get("XDG_CACHE_HOME") ?? join(Deno.env.get("HOME") ?? "/tmp", ".cache");
-  const path = join(cache, "beep-python-host-tests", `plotting-${version}`);
+  using _cache = await openCache();
+  const path = join(cacheDirectory(), `plotting-${version}`);
   const isComplete = async () =>
     await outputOf(join(path, "bin", "python"), "import matplotlib, pandas") === "";
   if (await isComplete()) return { path };
