@@ -7,7 +7,7 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex. */
-export const PYTHON_SOURCES_HASH: string = "0bb2931566fdc8a992a6a4392cf198e4f0d9ddf53166c6c1ffeca12045212f85";
+export const PYTHON_SOURCES_HASH: string = "ca3356814f4e34469b86f58db703234a288f2ab44d0db512e286f2c8a4f3c5ff";
 
 /** The content of each file by its path, with `/`, from the directory that Python is started on. */
 export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
@@ -5953,6 +5953,8 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "        self._send_when_done(head, hand_over(self._server.server, head, body))",
     "",
     "    def _send_when_done(self, head: RequestHead, reply: object) -> None:",
+    "        # The time for a head is not for reading the answer to the first: that has no bound but for a client that takes nothing.",
+    "        self._set_timed(False)",
     "        if not reply.wait(WATCH_AFTER_SECONDS):",
     "            try:",
     "                self._feed_ahead(self._watch.wait(reply))",
@@ -8145,19 +8147,22 @@ export const PYTHON_SOURCES: Readonly<Record<string, string>> = {
     "            lines.append(f\"Content-Length: {len(body)}\")",
     "        head = (\"\\r\\n\".join(lines) + \"\\r\\n\\r\\n\").encode(\"latin-1\")",
     "        self._connect(address)",
-    "        try:",
-    "            self._socket.sendall(head + (body or b\"\"))",
-    "        except OSError as error:",
-    "            raise _gone(error) from error",
+    "        unsent = memoryview(head + (body or b\"\"))",
+    "        while unsent:",
+    "            unsent = unsent[self._patiently(self._socket.send, unsent) :]",
     "        return self._read_head()",
     "",
     "    def receive(self) -> bytes:",
     "        \"\"\"The next bytes; none when the answer has ended.\"\"\"",
+    "        return self._patiently(self._socket.recv, _READ_BYTES)",
+    "",
+    "    def _patiently(self, operation: object, argument: object) -> object:",
+    "        \"\"\"Does something with the socket however long it takes: its timeout is for a look at what this thread was told meanwhile.\"\"\"",
     "        while True:",
     "            try:",
-    "                return self._socket.recv(_READ_BYTES)",
+    "                return operation(argument)",
     "            except TimeoutError:",
-    "                continue  # a look at what this thread was told meanwhile",
+    "                continue",
     "            except OSError as error:",
     "                if type(error).__name__ == \"timeout\":  # before 3.10 a class of its own",
     "                    continue",

@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "0bb2931566fdc8a992a6a4392cf198e4f0d9ddf53166c6c1ffeca12045212f85";
+export const PYTHON_SOURCES_HASH: string = "ca3356814f4e34469b86f58db703234a288f2ab44d0db512e286f2c8a4f3c5ff";

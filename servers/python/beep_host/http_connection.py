@@ -302,6 +302,8 @@ class HttpConnection:
         self._send_when_done(head, hand_over(self._server.server, head, body))
 
     def _send_when_done(self, head: RequestHead, reply: object) -> None:
+        # The time for a head is not for reading the answer to the first: that has no bound but for a client that takes nothing.
+        self._set_timed(False)
         if not reply.wait(WATCH_AFTER_SECONDS):
             try:
                 self._feed_ahead(self._watch.wait(reply))

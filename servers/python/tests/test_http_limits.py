@@ -40,6 +40,19 @@ class SlowHeads(HttpTestCase):
                 self.assertTrue(connection.is_closed_by_server())
                 return
 
+    def test_an_answer_that_is_read_late(self) -> None:
+        """The time for a head is not the time for the answer, also not for the first."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            began = time.monotonic()
+            with self.connect() as connection:
+                connection.send(self.request_bytes("/api/eval", b'{"expression":"\'x\' * 30_000_000"}', JSON))
+                if time.monotonic() - began > 0.15 and time.monotonic() < deadline:
+                    continue  # as above
+                time.sleep(0.5)
+                self.assertEqual(len(connection.read_response().json()["value"]), 30_000_000)
+                return
+
     def test_silence(self) -> None:
         with self.connect() as connection:
             self.assertTrue(connection.is_closed_by_server())

@@ -6,10 +6,12 @@ import asyncio
 import json
 import os
 import pickle
+import re
 import socket
 import sys
 import tempfile
 import threading
+import time
 import types
 import unittest
 from typing import Iterator
@@ -43,8 +45,9 @@ _ENVIRONMENT = {
 class FakeHost:
     """Answers each connection with the next of the given pieces; None holds the connection until the end."""
 
-    def __init__(self, *answers: list) -> None:
+    def __init__(self, *answers: list, reads_after_s: float = 0) -> None:
         self.requests: list = []
+        self._reads_after_s = reads_after_s
         self.held: list = []
         self._answers = list(answers)
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -65,6 +68,16 @@ class FakeHost:
                 if not piece:
                     raise EOFError(f"a request ended after {data!r}")
                 data += piece
+            if self._reads_after_s:
+                time.sleep(self._reads_after_s)
+                head, _, body = data.partition(b"\r\n\r\n")
+                left = int(re.search(rb"(?i)content-length: ([0-9]+)", head)[1]) - len(body)
+                while left > 0:
+                    piece = connection.recv(1 << 20)
+                    if not piece:
+                        raise EOFError(f"the body of a request ended {left} bytes too soon")
+                    left -= len(piece)
+                    data += piece
             self.requests.append(data)
             for piece in pieces:
                 connection.sendall(piece)
@@ -103,6 +116,12 @@ class AskTest(unittest.TestCase):
             with FakeHost([text[:at], text[at:]]) as host:
                 self.assertEqual(VenvManager().list()[0].path, "/one")
             self.assertIn(b"Authorization: Bearer secret", host.requests[0])
+
+    def test_a_request_that_the_host_reads_late_is_sent_whole(self) -> None:
+        requirement = "x" * 30_000_000
+        with FakeHost(list(_lines({"result": _ENVIRONMENT})), reads_after_s=0.5) as host:
+            VenvManager().ensure("one", packages=[requirement])
+        self.assertGreater(len(host.requests[0]), len(requirement))
 
     def test_progress_comes_before_the_result(self) -> None:
         told: list = []

@@ -92,19 +92,22 @@ class Link:
             lines.append(f"Content-Length: {len(body)}")
         head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
         self._connect(address)
-        try:
-            self._socket.sendall(head + (body or b""))
-        except OSError as error:
-            raise _gone(error) from error
+        unsent = memoryview(head + (body or b""))
+        while unsent:
+            unsent = unsent[self._patiently(self._socket.send, unsent) :]
         return self._read_head()
 
     def receive(self) -> bytes:
         """The next bytes; none when the answer has ended."""
+        return self._patiently(self._socket.recv, _READ_BYTES)
+
+    def _patiently(self, operation: object, argument: object) -> object:
+        """Does something with the socket however long it takes: its timeout is for a look at what this thread was told meanwhile."""
         while True:
             try:
-                return self._socket.recv(_READ_BYTES)
+                return operation(argument)
             except TimeoutError:
-                continue  # a look at what this thread was told meanwhile
+                continue
             except OSError as error:
                 if type(error).__name__ == "timeout":  # before 3.10 a class of its own
                     continue
