@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "ca3356814f4e34469b86f58db703234a288f2ab44d0db512e286f2c8a4f3c5ff";
+export const PYTHON_SOURCES_HASH: string = "13fc6f9b05f0fd4dade075734757f28392bf8cceb751af6e28f3f6294f19a724";

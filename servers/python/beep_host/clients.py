@@ -47,6 +47,7 @@ class Client:
         self.running: dict[int, Call] = {}
         # Ids of calls that were cancelled before they were read from the session lane.
         self.cancelled: set[int] = set()
+        # Set when the call has been entered, or answered: until then a cancel is one of a call that is to come.
         self.last_read = 0
         self.is_closed = False
         self._lock = allocate_lock()
@@ -187,21 +188,32 @@ class Client:
 
     def _cancel(self, call: Call, target_id: int) -> None:
         target = self.running.get(target_id)
-        if target is not None:
-            # Said before it is looked whether it has begun: a thread that begins now finds it.
-            target.cancel_requested = True
-            if target.thread == 0 and target.stop is None:
-                call.finish("queued")
-            else:
-                self.server.cancel_in_background(target, call)
-        elif target_id > self.last_read:
+        is_unread = target is None and target_id > self.last_read
+        if is_unread:
             # Not yet read from the session lane: remembered, and looked at before it would run.
-            if len(self.cancelled) >= self.server.limits.max_in_flight:
-                raise LimitError(f"Cannot cancel call {target_id}: too many are to be cancelled that never came")
-            self.cancelled.add(target_id)
+            self._remember_cancel(target_id)
+        if target is None:
+            # It may have been entered meanwhile: whoever reads it enters it, then looks whether it was cancelled, then
+            # counts it as read.
+            target = self.running.get(target_id)
+        if target is None:
+            call.finish("queued" if is_unread else "finished")
+            return
+        self.cancelled.discard(target_id)
+        # Said before it is looked whether it has begun: a thread that begins now finds it.
+        target.cancel_requested = True
+        if target.thread == 0 and target.stop is None:
             call.finish("queued")
         else:
-            call.finish("finished")
+            self.server.cancel_in_background(target, call)
+
+    def _remember_cancel(self, target_id: int) -> None:
+        # Those of the other lane that had ended when they were to be cancelled are never read here.
+        for passed in [number for number in list(self.cancelled) if number <= self.last_read]:
+            self.cancelled.discard(passed)
+        if len(self.cancelled) >= self.server.limits.max_in_flight:
+            raise LimitError(f"Cannot cancel call {target_id}: too many are to be cancelled that never came")
+        self.cancelled.add(target_id)
 
     def _open_session(self, call: Call, label: str) -> None:
         if type(label) is not str or not label or len(label) > 256:

@@ -40,11 +40,11 @@ def hand_over(
     client = _client_of(server, head)
     calls = []
     for json, (call_id, operation, args, options), parts in requests:
-        if call_id > client.last_read:
-            client.last_read = call_id
         call = Call(call_id, operation, args, parts, options, reply)
         if len(json) <= nesting.shallow_bytes or not client.refuses_depth(call, json):
             calls.append(client.start(call))
+        if call_id > client.last_read:
+            client.last_read = call_id
     return exchange, lambda: _cancel(server, calls)
 
 

@@ -279,18 +279,19 @@ class SessionLane:
         """The call of a frame, entered and ready to be run here; None when it was answered or handed on."""
         call_id, operation, args, options = check_request(loads(frame[0]))
         client = self.client
-        client.last_read = call_id
         call = Call(call_id, operation, args, frame[1], options, self.reply)
-        if len(frame[0]) > nesting.shallow_bytes and client.refuses_depth(call, frame[0]):
-            return None
-        if operation in IMMEDIATE or (options and ("concurrent" in options or "session" in options)):
-            client.start(call)
-            return None
-        call.client = client
-        call.session = client.session
         try:
+            if len(frame[0]) > nesting.shallow_bytes and client.refuses_depth(call, frame[0]):
+                return None
+            if operation in IMMEDIATE or (options and ("concurrent" in options or "session" in options)):
+                client.start(call)
+                return None
+            call.client = client
+            call.session = client.session
             client.admit(call)
         except HostError as error:
             call.fail(error)
             return None
+        finally:
+            client.last_read = call_id
         return call

@@ -61,9 +61,13 @@ def _cancel(client: RpcClient, call: Call) -> None:
     if target in client.running:
         client.start(call)
         return
+    client.cancel_unread(target)
+    if target in client.running:
+        # It was entered meanwhile, and may have been looked at before this was remembered.
+        client.start(call)
+        return
     call.client = client
     call.session = client.session
-    client.cancel_unread(target)
     call.finish("queued")
 
 
