@@ -277,7 +277,9 @@ Deno.test({
   const envelope = new Uint8Array(5 + run.length);
   new DataView(envelope.buffer).setUint32(1, run.length);
   envelope.set(encoder.encode(run), 5);
-  const evaluate = encoder.encode(JSON.stringify({ code: "'x' * 1048576" }));
+  // Not in the session that the Run holds up.
+  const options = { concurrent: true };
+  const evaluate = encoder.encode(JSON.stringify({ code: "'x' * 1048576", options }));
   const requests = [
     { path: "/beep.python.v1.PythonService/Run", type: "application/connect+json", body: envelope },
     ...Array.from({ length: 20 }, () => ({ path: PATHS.rpc, type: "application/json", body: evaluate })),
