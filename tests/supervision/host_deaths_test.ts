@@ -12,6 +12,9 @@ import { countOf, inBatches } from "./_servers.ts";
 
 const DEATHS = countOf("BEEP_HOST_DEATHS", 200);
 const DEADLINE_MS = 2_000;
+/** What is later than the deadline is done again, for the machine may have stood still; it counts when it is late each time. */
+const TRIES = 3;
+const LONGEST_MS = 30_000;
 const WIDTH = 3;
 const ENDS = [
   "SIGKILL",
@@ -36,11 +39,35 @@ const STATES = [
 const TRANSPORTS = ["pipe", "http"] as const;
 const OWNER = new URL("testdata/owner.ts", import.meta.url).href;
 
-/** Lets one host die; gives how long its processes lived on. */
-async function die(index: number, home: string, venv: string): Promise<number> {
-  const end = ENDS[index % ENDS.length]!;
-  const state = STATES[Math.floor(index / ENDS.length) % STATES.length]!;
-  const transport = TRANSPORTS[Math.floor(index / ENDS.length / STATES.length) % 2]!;
+/** How a host dies. */
+interface Death {
+  readonly end: typeof ENDS[number];
+  readonly state: typeof STATES[number];
+  readonly transport: typeof TRANSPORTS[number];
+}
+
+/** The deaths in turn, so that each way meets each state. */
+function deathOf(index: number): Death {
+  return {
+    end: ENDS[index % ENDS.length]!,
+    state: STATES[Math.floor(index / ENDS.length) % STATES.length]!,
+    transport: TRANSPORTS[Math.floor(index / ENDS.length / STATES.length) % 2]!,
+  };
+}
+
+/** Lets one host die, in time; gives how long its processes lived on. */
+async function dieInTime(death: Death, home: string, venv: string): Promise<number> {
+  const late: number[] = [];
+  while (late.length < TRIES) {
+    const lived = await die(death, home, venv);
+    if (lived < DEADLINE_MS) return lived;
+    late.push(lived);
+  }
+  const { transport, state, end } = death;
+  throw new Error(`What a host leaves lives on for ${late.join(", ")} ms: ${transport} ${state} ${end}`);
+}
+
+async function die({ end, state, transport }: Death, home: string, venv: string): Promise<number> {
   const owner = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", OWNER, transport, venv, state, end],
     env: { BEEP_PYTHON_HOME: home, NO_COLOR: "1" },
@@ -59,7 +86,7 @@ async function die(index: number, home: string, venv: string): Promise<number> {
   if (end.startsWith("SIG")) owner.kill(end as Deno.Signal);
   await owner.status;
   try {
-    return await goneWithin(pids, DEADLINE_MS);
+    return await goneWithin(pids, LONGEST_MS);
   } catch (cause) {
     throw new Error(`Something outlived its host: ${transport} ${state} ${end}`, { cause });
   } finally {
@@ -76,7 +103,11 @@ Deno.test({
     try {
       const venv = await makeVenv(home);
       const lived: number[] = [];
-      await inBatches(DEATHS, WIDTH, async (index) => void lived.push(await die(index, home, venv)));
+      await inBatches(
+        DEATHS,
+        WIDTH,
+        async (index) => void lived.push(await dieInTime(deathOf(index), home, venv)),
+      );
       report("Deaths of the host, and how long anything of its server lived on", {
         count: lived.length,
         survivors: 0,
