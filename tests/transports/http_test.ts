@@ -301,7 +301,7 @@ Deno.test("http: a real server", async (t) => {
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
       error = await backend.evaluate("1").then(() => undefined, (error) => error);
     }
-    assertInstanceOf(error, StaleHandleError);
+    assertInstanceOf(error, StaleHandleError, `The session is still there, or ended by ${error}`);
     await assertRejects(() => backend.evaluate("x"), StaleHandleError);
   });
 
