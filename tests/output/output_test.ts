@@ -71,7 +71,8 @@ for _ in range(50):
   });
 
   Deno.test(`case 56: a client that does not read slows a call down, and costs bounded memory (${transport})`, async () => {
-    await using bench = await startBench(transport);
+    // Several times as much may be on its way at once: kept, copied for sending, and being sent.
+    await using bench = await startBench(transport, { limits: { maxBufferedBytes: 4_000_000 } });
     const other = bench.connect();
     await using stack = new AsyncDisposableStack();
     const directory = await Deno.makeTempDir({ prefix: "beep-" });
@@ -119,7 +120,7 @@ teller.join()
     const after = await other.evaluate<number>("resource.getrusage(resource.RUSAGE_SELF).ru_maxrss");
     // In KiB on Linux, in bytes on macOS. 60 MB were printed.
     const unit = Deno.build.os === "darwin" ? 1 : 1024;
-    assertLess((after - before) * unit, 45_000_000);
+    assertLess((after - before) * unit, 30_000_000, "the server keeps more than it may");
   });
 
   Deno.test(`case 56: a coroutine's flood delays no other coroutine, and what is dropped is told (${transport})`, async () => {
