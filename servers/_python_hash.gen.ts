@@ -7,4 +7,4 @@
  */
 
 /** SHA-256 over all paths and contents, as lower-case hex; the same as in `_python.gen.ts`. */
-export const PYTHON_SOURCES_HASH: string = "13fc6f9b05f0fd4dade075734757f28392bf8cceb751af6e28f3f6294f19a724";
+export const PYTHON_SOURCES_HASH: string = "357868c6c7fbcfd16b4d8c9829a11c7af6982fe91c6f7538781226688de513b6";

@@ -75,9 +75,10 @@ export const HOSTILE_CODE: readonly Clause[] = [
     async (context) => {
       const { backend } = context;
       await backend.evaluate(`${RAISING}\nimport asyncio`);
-      for (const after of [0, 4, 9]) {
+      // Wherever it raises, in the coroutine, in asyncio or in what the server does there, the call ends by itself.
+      for (let after = 0; after < 70; after += after < 20 ? 1 : 5) {
         const code = `sys.settrace(raising(${after}))\nawait asyncio.sleep(0)\nsys.settrace(None)\n3`;
-        await backend.evaluate(code, undefined, { timeoutMs: 200 }).catch(() => {}); // as many events as it has
+        await backend.evaluate(code).catch(() => {});
         assertEquals(await backend.evaluate("await asyncio.sleep(0.001, 4)"), 4);
       }
       await assertAllWorks(context);

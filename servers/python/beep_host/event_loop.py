@@ -21,7 +21,8 @@ class EventLoop:
         self._lock = allocate_lock()
         self._loop = None
         self._thread = 0
-        # The calls that run there, with their tasks once they have begun: the loop itself keeps only weak references.
+        # The calls that run there, with what they are to await or, once they have begun, their tasks: the loop itself keeps
+        # only weak references.
         # Each loop has a row of its own.
         self._calls: dict = {}
         # The call whose code blocks the loop by waiting for a function of its client.
@@ -51,9 +52,9 @@ class EventLoop:
         without_waiting = getattr(call.reply, "without_waiting", None)
         if without_waiting is not None:
             call.reply = without_waiting()
-        calls[call] = None
+        due = calls[call] = _Due(awaitable, contextvars.copy_context())
         try:
-            loop.call_soon_threadsafe(self._begin, loop, calls, call, awaitable, context=contextvars.copy_context())
+            loop.call_soon_threadsafe(self._begin, loop, calls, call, context=due.context)
             is_lost = self._loop is not loop
         except RuntimeError:
             is_lost = True  # it is closed
@@ -73,6 +74,7 @@ class EventLoop:
                 # Its own look at the clock finds whatever user code has put there.
                 loop.time = monotonic
                 calls: dict = {}
+                self._recover_after_errors(loop, calls)
                 ServerThread("beep-event-loop", self._serve, loop, calls).start()
                 self._loop, self._calls = loop, calls
             return self._loop, self._calls
@@ -100,7 +102,8 @@ class EventLoop:
                 loop.run_forever()
             except (KeyboardInterrupt, SystemExit):
                 # A task raised it: asyncio stores it in the task, where the call reports it, and raises it here too.
-                continue
+                # A trace function may do so too, and then no task has it.
+                loop.call_soon(self._recover, loop, calls)
             except BaseException as error:
                 # A trace function that a coroutine has left here, or user code has broken what asyncio needs.
                 print(f"beep_host: the event loop was broken off by {guarded_repr(error)}", file=sys.__stderr__)
@@ -119,17 +122,42 @@ class EventLoop:
             parent = parent.parent
         return parent is not None
 
-    def _begin(self, loop: object, calls: dict, call: object, awaitable: object) -> None:
-        if call not in calls:
-            _close(awaitable)
+    def _recover_after_errors(self, loop: object, calls: dict) -> None:
+        """Lets the loop recover when a callback has raised. Not by the loop's handler, which belongs to user code."""
+        report = loop.call_exception_handler
+
+        def report_and_recover(context: dict) -> None:
+            try:
+                report(context)
+            finally:
+                # Not at once: whoever reports may be a step of a task, or collect garbage on another thread.
+                if not loop.is_closed():
+                    loop.call_soon_threadsafe(self._recover, loop, calls)
+
+        loop.call_exception_handler = report_and_recover
+
+    def _recover(self, loop: object, calls: dict) -> None:
+        """Does what a callback was to do and did not come to: a trace function that a coroutine has left on this thread can
+        raise in any of them, ours and asyncio's."""
+        for call, state in list(calls.items()):
+            if type(state) is _Due:
+                loop.call_soon(self._begin, loop, calls, call, context=state.context)
+            elif state.done():
+                self._ended(calls, call, state)
+            elif _has_lost_its_step(loop, state):
+                _break_off({call: calls.pop(call)}, None)
+
+    def _begin(self, loop: object, calls: dict, call: object) -> None:
+        due = calls.get(call)
+        if type(due) is not _Due:
             return
         if call.cancel_requested:
             del calls[call]
-            _close(awaitable)
+            _close(due.awaitable)
             call.fail(CallCancelled("The call was cancelled before it ran"))
             return
         try:
-            task = loop.create_task(_awaited(awaitable))
+            task = loop.create_task(_awaited(due.awaitable))
         except BaseException as error:
             del calls[call]
             call.fail(error)
@@ -139,10 +167,10 @@ class EventLoop:
         task.add_done_callback(lambda done: self._ended(calls, call, done))
 
     def _ended(self, calls: dict, call: object, task: object) -> None:
-        if calls.pop(call, None) is None:
-            return
-        call.stop = None
         try:
+            if calls.pop(call, None) is None:
+                return
+            call.stop = None
             if task.cancelled():
                 message = "The call was cancelled while it ran" if call.cancel_requested else "The coroutine was cancelled"
                 call.fail(CallCancelled(message) if call.cancel_requested else _cancelled_error(message))
@@ -153,18 +181,40 @@ class EventLoop:
             else:
                 call.finish(task.result())
         except BaseException as failure:
+            calls.pop(call, None)
             call.fail(failure)
 
 
-def _break_off(calls: dict, error: BaseException) -> None:
-    """Ends all calls of a loop: any may have lost a step, and would wait for ever."""
+class _Due:
+    """What a call is to await, before it has begun."""
+
+    __slots__ = ("awaitable", "context")
+
+    def __init__(self, awaitable: object, context: object) -> None:
+        self.awaitable = awaitable
+        self.context = context
+
+
+def _has_lost_its_step(loop: object, task: object) -> bool:
+    """Whether a task, none of which is running now, neither waits for anything nor is due."""
+    ready = getattr(loop, "_ready", None)
+    if ready is None or getattr(task, "_fut_waiter", task) is not None:
+        return False
+    due = (getattr(getattr(handle, "_callback", None), "__self__", None) for handle in tuple(ready))
+    return not any(one is task for one in due)
+
+
+def _break_off(calls: dict, error: BaseException | None) -> None:
+    """Ends calls that may have lost a step, and would wait for ever: all of a loop, or those of which it is known."""
     for call in list(calls):
-        task = calls.pop(call, _GONE)
-        if task is _GONE:
+        state = calls.pop(call, _GONE)
+        if state is _GONE:
             continue
         call.stop = None
-        if task is not None:
-            task.cancel()
+        if type(state) is _Due:
+            _close(state.awaitable)
+        else:
+            state.cancel()
         failure = RuntimeError("The coroutine was broken off with the event loop, which user code has broken")
         failure.__cause__ = error
         call.fail(failure)
