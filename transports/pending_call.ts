@@ -26,6 +26,7 @@ export type Outcome = "waiting" | "ok" | "tagged" | "packed" | "error" | "failed
 const NO_PARTS: IncomingParts = [];
 /** `setTimeout` fires at once for a delay beyond this: 24.8 days. */
 export const LONGEST_TIMER_MS = 2 ** 31 - 1;
+const GRACE_PARTS = 10;
 
 /** A call from the moment it is made until its reply has come. It is also what its waiter gets: no object more. */
 export class PendingCall {
@@ -163,9 +164,19 @@ export class Stopper implements EventListenerObject {
       this.#host.fail(this.#call, makeReason);
       return;
     }
-    const graceMs = this.#host.interruptGraceMs;
-    this.#timer = setTimeout(() => this.#giveUp(graceMs, makeReason), graceMs);
+    this.#countDown(GRACE_PARTS, this.#host.interruptGraceMs, makeReason);
     this.#host.sendCancel(this.#call);
+  }
+
+  /**
+   * Gives up when all parts of the grace time are over. After a program has stood still, timers fire before what has arrived
+   * meanwhile is read: so that costs one part, and not the answer that was there all the time.
+   */
+  #countDown(parts: number, graceMs: number, makeReason: () => unknown): void {
+    this.#timer = setTimeout(
+      () => parts === 1 ? this.#giveUp(graceMs, makeReason) : this.#countDown(parts - 1, graceMs, makeReason),
+      graceMs / GRACE_PARTS,
+    );
   }
 
   /** Python has not stopped the call. When the server can be ended, its end settles the call, with the reason. */
