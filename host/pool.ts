@@ -15,6 +15,7 @@ import type { CallCounters } from "../core/call_counters.ts";
 import { showAs } from "../core/inspection.ts";
 import { ConnectionClosedError, PythonHostError } from "../core/errors.ts";
 import { type Logger, SILENT_LOGGER } from "../core/logger.ts";
+import { settlesWithin } from "../core/timers.ts";
 import { withDotnet } from "./dotnet.ts";
 import { type HostEnvironment, makeEnvironments, resolveEnvironment } from "./environment.ts";
 import { HostServers } from "./host_servers.ts";
@@ -39,7 +40,7 @@ import {
 import { WorkerQueue } from "./pool_queue.ts";
 import { PoolWorker, type WorkerEvents } from "./pool_worker.ts";
 import { resolveTransport } from "./transports.ts";
-import { settledWithin, withDeadline } from "./when_ready.ts";
+import { withDeadline } from "./when_ready.ts";
 
 const DEFAULT_DRAIN_MS = 30_000;
 /** What a call on a worker that has died may reject with. */
@@ -257,7 +258,7 @@ export class PythonHostPool implements AsyncDisposable {
   async #close(drainMs: number): Promise<void> {
     await using _servers = this.#servers;
     this.#closing.abort(closedError());
-    await settledWithin([...this.#active], drainMs);
+    await settlesWithin(Promise.allSettled(this.#active), drainMs);
     this.#queue.fail(closedError());
     await Promise.all(Array.from(this.#workers, (worker) => worker.close()));
   }

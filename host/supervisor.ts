@@ -22,6 +22,7 @@ import {
   ServerStartError,
 } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
+import { startTimer } from "../core/timers.ts";
 import { Generation, type GenerationSetup } from "./generation.ts";
 import { RestartLimiter, type RestartOptions } from "./restart.ts";
 
@@ -176,7 +177,7 @@ export class Supervisor {
     const { signal } = this.#closing;
     // The timer holds the program, though not for long: who waits for a call waits for this.
     const passed = Promise.withResolvers<void>();
-    const timer = setTimeout(passed.resolve, delayMs);
+    const timer = startTimer(passed.resolve, delayMs);
     const onAbort = (): void => passed.reject(signal.reason);
     signal.addEventListener("abort", onAbort);
     try {

@@ -7,13 +7,11 @@
 import { checkCallOptions } from "../core/argument.ts";
 import type { CallOptions, PythonHostBackend } from "../core/backend.ts";
 import { CallTimeoutError } from "../core/errors.ts";
+import { startTimer } from "../core/timers.ts";
 import type { Generation } from "./generation.ts";
 
 /** A call of a backend, with the options that it is to be made with. */
 export type BackendCall<T> = (backend: PythonHostBackend, options: CallOptions | undefined) => Promise<T>;
-
-/** `setTimeout` fires at once for a delay beyond this: 24.8 days. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** Waits for the generation and makes the call there. */
 export function callWhenReady<T>(
@@ -36,10 +34,7 @@ export async function withDeadline<O extends CallOptions, T>(
   if (options?.timeoutMs === undefined) return await work(options);
   const { signal, timeoutMs } = options;
   const deadline = new AbortController();
-  const timer = setTimeout(
-    () => deadline.abort(new CallTimeoutError("complete call", timeoutMs)),
-    Math.min(timeoutMs, LONGEST_TIMER_MS),
-  );
+  const timer = startTimer(() => deadline.abort(new CallTimeoutError("complete call", timeoutMs)), timeoutMs);
   const both = signal === undefined ? deadline.signal : AbortSignal.any([signal, deadline.signal]);
   try {
     return await work({ ...options, signal: both, timeoutMs: undefined });
@@ -60,18 +55,5 @@ export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal 
     return await Promise.race([aborted.promise, promise]);
   } finally {
     signal.removeEventListener("abort", onAbort);
-  }
-}
-
-/** Waits until all have settled, but not longer. */
-export async function settledWithin(work: readonly Promise<unknown>[], ms: number): Promise<void> {
-  const settled = Promise.allSettled(work);
-  if (ms === Infinity) return void await settled;
-  const late = Promise.withResolvers<void>();
-  const timer = setTimeout(late.resolve, Math.min(ms, LONGEST_TIMER_MS));
-  try {
-    await Promise.race([settled, late.promise]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -10,7 +10,7 @@
 
 import { CommandError, PythonHostError } from "../core/errors.ts";
 import { INHERITED_VARIABLES } from "../core/inherited_variables.ts";
-import { settlesWithin } from "../core/settles_within.ts";
+import { settlesWithin, startTimer } from "../core/timers.ts";
 import type { EnvironmentValues } from "./context.ts";
 import type { Io, IoProcess } from "./io.ts";
 import { diskFull, mapIoError } from "./io_errors.ts";
@@ -48,9 +48,6 @@ export interface ChildOptions {
   /** How many characters of each stream are kept. @default {4194304} */
   readonly keepCharacters?: number;
 }
-
-/** A timer of more than this ends at once; it is 24 days. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 const KEEP_CHARACTERS = 4 * 1024 * 1024;
 
@@ -182,10 +179,10 @@ export async function runChild(
     last ??= setTimeout(kill, LIFELINE_GRACE_MS);
   };
   signal?.addEventListener("abort", end, { once: true });
-  const timer = options.timeoutMs === undefined ? undefined : setTimeout(() => {
+  const timer = options.timeoutMs === undefined ? undefined : startTimer(() => {
     timedOut = true;
     end();
-  }, Math.min(options.timeoutMs, LONGEST_TIMER_MS));
+  }, options.timeoutMs);
   let thrown: { readonly error: unknown } | undefined;
   const tell = (line: string, stream: "stdout" | "stderr"): void => {
     if (thrown !== undefined) return;

@@ -5,6 +5,7 @@
  */
 
 import type { PermissionNeededError } from "../core/errors.ts";
+import { startTimer } from "../core/timers.ts";
 import type { DownloadLimits } from "./download.ts";
 import type { ProgressListener } from "./progress_events.ts";
 
@@ -64,7 +65,7 @@ export class Watch {
 
   /** Waits for `step`, but no longer than a silent server is waited for. */
   async within<T>(step: Promise<T>): Promise<T> {
-    const timer = setTimeout(
+    const timer = startTimer(
       () => this.#giveUp(`the server sent nothing for ${this.#limits.stallMs} ms`),
       this.#limits.stallMs,
     );

@@ -5,7 +5,7 @@
  */
 
 import { AddressInUseError, ServerStartError } from "../core/errors.ts";
-import { settlesWithin } from "../core/settles_within.ts";
+import { settlesWithin, startTimer } from "../core/timers.ts";
 import type { ServerOptions, ServerReady } from "./options.ts";
 import type { ServerProcess } from "./server_process.ts";
 
@@ -57,7 +57,7 @@ async function waitForReady(
   signal: AbortSignal | undefined,
 ): Promise<string | null | "late"> {
   const end = Promise.withResolvers<"late">();
-  const timer = setTimeout(() => end.resolve("late"), timeoutMs);
+  const timer = startTimer(() => end.resolve("late"), timeoutMs);
   const onAbort = (): void => end.reject(signal?.reason);
   signal?.addEventListener("abort", onAbort);
   try {

@@ -18,7 +18,7 @@
 
 import { type ExitFacts, PermissionNeededError, PythonHostError, ServerStartError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
-import { settlesWithin } from "../core/settles_within.ts";
+import { settlesWithin } from "../core/timers.ts";
 import { OutputRing } from "./output_ring.ts";
 import { killProcessGroup } from "./process_group.ts";
 import { ReadyScanner } from "./ready_line.ts";

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { argumentError, checkSignal } from "../core/argument.ts";
 import type { RunEntry } from "../core/endpoint.ts";
 import { ServerStartError } from "../core/errors.ts";
 import { type Logger, SILENT_LOGGER } from "../core/logger.ts";
@@ -135,6 +136,11 @@ function checkOptions(options: ServerOptions): ServerTransport {
   const { transport = "pipe", name, port } = options;
   const wrong = (option: string, why: string): ServerStartError =>
     new ServerStartError(`Cannot start a Python server with ${option}: ${why}`);
+  const { startTimeoutMs, signal } = options;
+  if (startTimeoutMs !== undefined && !(typeof startTimeoutMs === "number" && startTimeoutMs > 0)) {
+    throw argumentError("startTimeoutMs", "a number above 0", startTimeoutMs);
+  }
+  checkSignal(signal);
   if (options.python.includes("\0")) throw wrong(JSON.stringify(options.python), "it is no path");
   if (transport === "pipe") {
     for (

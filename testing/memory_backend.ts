@@ -27,6 +27,7 @@ import {
 } from "../core/errors.ts";
 import { type HandleOwner, PythonModuleHandle, PythonObjectHandle } from "../core/handles.ts";
 import { PROTOCOL_VERSION } from "../core/protocol.ts";
+import { startTimer } from "../core/timers.ts";
 
 /** A call as a registered answer sees it. */
 export interface MemoryCall {
@@ -265,9 +266,9 @@ export class MemoryBackend implements PythonHostBackend {
     checkCallOptions(options);
     const { timeoutMs, signal } = options;
     const deadline = new AbortController();
-    const timer = timeoutMs === undefined ? undefined : setTimeout(
+    const timer = timeoutMs === undefined ? undefined : startTimer(
       () => deadline.abort(new CallTimeoutError(action, timeoutMs)),
-      Math.min(timeoutMs, 2 ** 31 - 1),
+      timeoutMs,
     );
     const signals = [this.#closed.signal, deadline.signal];
     const stopped = AbortSignal.any(signal === undefined ? signals : [...signals, signal]);

@@ -12,7 +12,7 @@
 
 import { dirname, join } from "@std/path";
 import config from "../deno.json" with { type: "json" };
-import { settlesWithin } from "../core/settles_within.ts";
+import { settlesWithin } from "../core/timers.ts";
 import { pipeHolders } from "./pipe_holders.ts";
 import { findPythons } from "./pythons.ts";
 import {

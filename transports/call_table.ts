@@ -23,11 +23,12 @@ import {
 } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Lane, Operation, RequestArguments, RequestMessage, RequestOptions } from "../core/protocol.ts";
+import { startTimer } from "../core/timers.ts";
 import { deliverEvent } from "./call_events.ts";
 import { CallObserver } from "./call_observer.ts";
 import { findTracer } from "./call_tracer.ts";
 import type { ClientOptions } from "./client_options.ts";
-import { LONGEST_TIMER_MS, PendingCall, Stopper, type StopperHost } from "./pending_call.ts";
+import { PendingCall, Stopper, type StopperHost } from "./pending_call.ts";
 import { explained } from "./ending.ts";
 import { errorFromPayload } from "./reply_errors.ts";
 import type { IncomingParts, Wire, WireEvents, WireWelcome } from "./wire.ts";
@@ -116,10 +117,7 @@ export class CallTable implements StopperHost, WireEvents {
     try {
       checkCallOptions({ signal, timeoutMs });
       signal?.addEventListener("abort", onAbort);
-      timer = setTimeout(
-        () => abort.abort(new CallTimeoutError("connect", timeoutMs)),
-        Math.min(timeoutMs, LONGEST_TIMER_MS),
-      );
+      timer = startTimer(() => abort.abort(new CallTimeoutError("connect", timeoutMs)), timeoutMs);
       const wire = this.#host.createWire();
       const welcome = await wire.open(this, abort.signal);
       this.#observer.tracer = await findTracer(this.#host.options.tracer, this.#host.logger);
@@ -209,7 +207,7 @@ export class CallTable implements StopperHost, WireEvents {
     );
     this.#add(call);
     const noWord = (): undefined => undefined;
-    const timer = setTimeout(() => this.fail(call, noWord), timeoutMs);
+    const timer = startTimer(() => this.fail(call, noWord), timeoutMs);
     try {
       wire.send(call.message, NO_PARTS, "control");
       await call.settled;

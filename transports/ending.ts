@@ -6,7 +6,7 @@
 
 import type { PythonHostError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
-import { settlesWithin } from "../core/settles_within.ts";
+import { settlesWithin } from "../core/timers.ts";
 
 /** Says how the server ended, when its owner knows. */
 export type ExplainEnd = (action: string) => Promise<PythonHostError | undefined>;

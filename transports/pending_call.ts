@@ -16,6 +16,7 @@
 import type { CallOptions } from "../core/backend.ts";
 import { CallNotInterruptedError, CallTimeoutError } from "../core/errors.ts";
 import { JsonText, type Lane, type Operation, type RequestMessage } from "../core/protocol.ts";
+import { startTimer } from "../core/timers.ts";
 import type { CallContext } from "./callbacks.ts";
 import type { CallSpan } from "./call_tracer.ts";
 import type { IncomingParts } from "./wire.ts";
@@ -24,8 +25,6 @@ import type { IncomingParts } from "./wire.ts";
 export type Outcome = "waiting" | "ok" | "tagged" | "packed" | "error" | "failed";
 
 const NO_PARTS: IncomingParts = [];
-/** `setTimeout` fires at once for a delay beyond this: 24.8 days. */
-export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const GRACE_PARTS = 10;
 
 /** A call from the moment it is made until its reply has come. It is also what its waiter gets: no object more. */
@@ -134,9 +133,9 @@ export class Stopper implements EventListenerObject {
     this.#signal = signal;
     signal?.addEventListener("abort", this);
     if (timeoutMs !== undefined) {
-      this.#timer = setTimeout(
+      this.#timer = startTimer(
         () => this.#begin(() => new CallTimeoutError(call.action, timeoutMs)),
-        Math.min(timeoutMs, LONGEST_TIMER_MS),
+        timeoutMs,
       );
     }
   }
@@ -173,7 +172,7 @@ export class Stopper implements EventListenerObject {
    * meanwhile is read: so that costs one part, and not the answer that was there all the time.
    */
   #countDown(parts: number, graceMs: number, makeReason: () => unknown): void {
-    this.#timer = setTimeout(
+    this.#timer = startTimer(
       () => parts === 1 ? this.#giveUp(graceMs, makeReason) : this.#countDown(parts - 1, graceMs, makeReason),
       graceMs / GRACE_PARTS,
     );

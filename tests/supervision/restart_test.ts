@@ -186,6 +186,17 @@ Deno.test("options that are none are refused before a server is started", async 
     PythonHostError,
   );
   assertStringIncludes(error.message, '"kill": it is "reject" or "replace"');
+  for (const startTimeoutMs of [0, NaN, "1" as never]) {
+    const error = await assertRejects(() => place.start({ startTimeoutMs }), PythonHostError);
+    assertEquals(error.code, "argument");
+    assertStringIncludes(error.message, `startTimeoutMs: it must be a number above 0, current value is`);
+  }
+});
+
+Deno.test("a server may be given for ever to start", async () => {
+  await using place = await makePlace();
+  await using host = await place.start({ startTimeoutMs: Infinity });
+  assertEquals(await host.evaluate("1 + 1"), 2);
 });
 
 Deno.test("RestartLimiter waits twice as long each time, up to a bound, and forgets what is long ago", () => {

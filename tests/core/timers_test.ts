@@ -1,11 +1,13 @@
 /** Who waits for a while finds what has come, and finds it too when the program stood still for longer than that. */
 
 import { assertEquals } from "@std/assert";
-import { settlesWithin } from "../../core/settles_within.ts";
+import { settlesWithin, startTimer } from "../../core/timers.ts";
 
 Deno.test("settlesWithin() tells what has settled, however, from what has not", async () => {
   assertEquals(await settlesWithin(Promise.resolve(1), 0), true);
   assertEquals(await settlesWithin(Promise.reject(new Error("no")), 1_000), true);
+  const soon = new Promise((resolve) => setTimeout(resolve, 1));
+  assertEquals(await settlesWithin(soon, Infinity), true);
   const never = Promise.withResolvers<void>();
   for (const ms of [0, 1, 30]) {
     const begun = performance.now();
@@ -32,4 +34,12 @@ Deno.test("settlesWithin() finds what came while the program stood still for lon
   Atomics.wait(nobody, 0, 0, 200);
   while (isRunning()) Atomics.wait(nobody, 0, 0, 50);
   assertEquals(await found, true);
+});
+
+Deno.test("startTimer() waits for the longest time there is, instead of not at all", async () => {
+  let hasFired = false;
+  const timers = [2 ** 31, 1e15, Infinity].map((ms) => startTimer(() => hasFired = true, ms));
+  await new Promise<void>((resolve) => startTimer(resolve, 20));
+  timers.forEach(clearTimeout);
+  assertEquals(hasFired, false);
 });

@@ -1,22 +1,30 @@
 /**
- * Waiting for a promise, but not for long.
+ * Waiting for a time: without the overflow of `setTimeout`, and without missing what came while the program stood still.
  *
  * @module
  */
 
+/** `setTimeout` fires at once for a delay beyond this: 24.8 days. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** How many looks are taken until the time is over. */
 const LOOKS = 10;
 /** Below this apart they would tell nothing new. */
 const LEAST_MS_BETWEEN = 10;
 
+/** Does the work after so many milliseconds, or after the longest time there is; `clearTimeout` takes what it gives. */
+export function startTimer(work: () => void, ms: number): ReturnType<typeof setTimeout> {
+  return setTimeout(work, Math.min(ms, LONGEST_TIMER_MS));
+}
+
 /**
- * Whether the promise settles within so many milliseconds; it may reject.
+ * Whether the promise settles within so many milliseconds, of which `Infinity` sets no end; it may reject.
  *
  * The time is cut into parts. After a program has stood still, timers fire before what has arrived meanwhile is read: a
  * single timer would call late what was there long ago, and here that costs one part.
  */
 export async function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
   const settled = promise.then(() => true, () => true);
+  if (ms === Infinity) return await settled;
   const looks = Math.max(1, Math.min(LOOKS, Math.floor(ms / LEAST_MS_BETWEEN)));
   for (let look = 0; look < looks; look++) if (await isSettledIn(settled, ms / looks)) return true;
   return false;
@@ -25,7 +33,7 @@ export async function settlesWithin(promise: Promise<unknown>, ms: number): Prom
 async function isSettledIn(settled: Promise<boolean>, ms: number): Promise<boolean> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), ms);
+    timer = startTimer(() => resolve(false), ms);
   });
   try {
     return await Promise.race([settled, late]);
