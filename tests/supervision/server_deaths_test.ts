@@ -11,9 +11,10 @@ import { report, times } from "./_report.ts";
 import { countOf, inBatches, makePlace, type Place, rejection } from "./_servers.ts";
 
 const DEATHS = countOf("BEEP_SERVER_DEATHS", 500);
-/** For most deaths of each kind, and for any of them on a machine that stands still for a moment. */
 const DEADLINE_MS = 2_000;
-const LONGEST_MS = 20_000;
+/** What is later than the deadline is done again, for the machine may have stood still; it counts when it is late each time. */
+const TRIES = 3;
+const LONGEST_MS = 30_000;
 const WIDTH = 4;
 /** One server after the other takes the place of the dead one; no loop of crashes is wanted here. */
 const RESTART = { maxRestarts: Infinity, backoffMs: 0 };
@@ -59,6 +60,17 @@ libc.memset(ctypes.c_void_p(libc.malloc(1 << 40)), 0, 1)`,
   },
 ];
 
+/** Lets a server die, in time; gives how long the last of its calls took to settle. */
+async function dieInTime(host: PythonHost, way: Way): Promise<number> {
+  const late: number[] = [];
+  while (late.length < TRIES) {
+    const took = await die(host, way);
+    if (took < DEADLINE_MS) return took;
+    late.push(took);
+  }
+  throw new Error(`${way.name}: the calls took ${late.join(", ")} ms to settle`);
+}
+
 /** Kills the server in the middle of calls; gives how long the last of them took to settle. */
 async function die(host: PythonHost, way: Way): Promise<number> {
   const { generation } = host;
@@ -92,22 +104,14 @@ for (const transport of ["pipe", "http", "rpc"] as const) {
     async fn() {
       await using place = await makePlace();
       const took: number[] = [];
-      const tookBy = new Map(WAYS.map((way) => [way, [] as number[]]));
       const perHost = Math.ceil(deaths / WIDTH);
       await inBatches(WIDTH, WIDTH, async (index) => {
         await using host = await place.start({ transport, restart: RESTART });
         for (let i = 0; i < perHost; i++) {
-          const way = WAYS[(index * perHost + i) % WAYS.length]!;
-          const ms = await die(host, way);
-          took.push(ms);
-          tookBy.get(way)!.push(ms);
+          took.push(await dieInTime(host, WAYS[(index * perHost + i) % WAYS.length]!));
         }
       });
       assert(took.length >= deaths, `${took.length} of ${deaths} servers died`);
-      for (const [{ name }, each] of tookBy) {
-        const median = each.sort((a, b) => a - b)[each.length >> 1] ?? 0;
-        assert(median < DEADLINE_MS, `${name}: the calls took ${median} ms to settle, mostly: ${each}`);
-      }
       report(`Deaths of a server over ${transport}, and how long its calls took to settle`, {
         count: took.length,
         "wrong or missing errors": 0,
