@@ -10,6 +10,27 @@ import {
 } from "../../core/errors.ts";
 import { startBench, TRANSPORTS, until } from "../output/_server.ts";
 
+/**
+ * Sends a signal while no call runs, until what its handler raised is reported. The kernel gives it to any thread when the main one
+ * is just about to take another signal, and Python's handler then runs when the main thread next wakes: a call wakes it, and may
+ * get what the handler raises, so that the signal is sent again.
+ */
+async function signalUntilReported(
+  { backend, server }: Awaited<ReturnType<typeof startBench>>,
+  signal: Deno.Signal,
+  report: string,
+): Promise<void> {
+  const isReported = (): boolean => server.stderr.text.includes(report);
+  for (let tries = 1; !isReported(); tries++) {
+    Deno.kill(server.pid, signal);
+    const failure = await until(isReported, `report of ${signal}`, 2_000).catch((error: Error) => error);
+    if (failure === undefined) return;
+    if (tries === 10) throw failure;
+    const late = await backend.evaluate("1 + 1").catch((error: unknown) => error);
+    assert(late === 2 || late instanceof PythonError, String(late));
+  }
+}
+
 for (const transport of TRANSPORTS) {
   Deno.test(`case 63: a fork that comes back runs the rest of its code and leaves (${transport})`, async () => {
     await using bench = await startBench(transport);
@@ -164,7 +185,7 @@ doubled`;
 
   Deno.test(`user code's signal handlers work in user code and break nothing outside (${transport})`, async () => {
     await using bench = await startBench(transport);
-    const { backend, server } = bench;
+    const { backend } = bench;
     const code = `
 import os, signal, time
 def on_alarm(signum, frame): raise TimeoutError('alarm')
@@ -181,14 +202,12 @@ signal.signal(signal.SIGALRM, on_alarm)
       }
     }
     // It rings when no call runs: in the server's own loop.
-    Deno.kill(server.pid, "SIGALRM");
-    await until(() => server.stderr.text.includes("outside of a call"), "the report");
+    await signalUntilReported(bench, "SIGALRM", "outside of a call");
     assertEquals(await backend.evaluate("1 + 1"), 2);
 
     const interrupt = "os.kill(os.getpid(), signal.SIGINT); time.sleep(5)";
     await assertRejects(() => backend.evaluate(interrupt), PythonError, "KeyboardInterrupt");
-    Deno.kill(server.pid, "SIGINT");
-    await until(() => server.stderr.text.includes("KeyboardInterrupt"), "the report");
+    await signalUntilReported(bench, "SIGINT", "KeyboardInterrupt");
     assertEquals(await backend.evaluate("1 + 1"), 2);
   });
 
