@@ -17,27 +17,30 @@ export function startTimer(work: () => void, ms: number): ReturnType<typeof setT
 }
 
 /**
- * Whether the promise settles within so many milliseconds, of which `Infinity` sets no end; it may reject.
+ * Does the work after so many milliseconds, cut into parts; gives what stops it.
  *
- * The time is cut into parts. After a program has stood still, timers fire before what has arrived meanwhile is read: a
- * single timer would call late what was there long ago, and here that costs one part.
+ * After a program has stood still, timers fire before what has arrived meanwhile is read: a single timer would call late what
+ * was there long ago, and here that costs one part.
  */
+export function startPatientTimer(work: () => void, ms: number): () => void {
+  const looks = Math.max(1, Math.min(LOOKS, Math.floor(ms / LEAST_MS_BETWEEN)));
+  let timer: ReturnType<typeof setTimeout>;
+  const wait = (left: number): void => {
+    timer = startTimer(() => left === 1 ? work() : wait(left - 1), ms / looks);
+  };
+  wait(looks);
+  return () => clearTimeout(timer);
+}
+
+/** Whether the promise settles within so many milliseconds, of which `Infinity` sets no end; it may reject. Waits patiently. */
 export async function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
   const settled = promise.then(() => true, () => true);
   if (ms === Infinity) return await settled;
-  const looks = Math.max(1, Math.min(LOOKS, Math.floor(ms / LEAST_MS_BETWEEN)));
-  for (let look = 0; look < looks; look++) if (await isSettledIn(settled, ms / looks)) return true;
-  return false;
-}
-
-async function isSettledIn(settled: Promise<boolean>, ms: number): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = startTimer(() => resolve(false), ms);
-  });
+  const late = Promise.withResolvers<boolean>();
+  const stop = startPatientTimer(() => late.resolve(false), ms);
   try {
-    return await Promise.race([settled, late]);
+    return await Promise.race([settled, late.promise]);
   } finally {
-    clearTimeout(timer);
+    stop();
   }
 }

@@ -16,7 +16,7 @@
 import type { CallOptions } from "../core/backend.ts";
 import { CallNotInterruptedError, CallTimeoutError } from "../core/errors.ts";
 import { JsonText, type Lane, type Operation, type RequestMessage } from "../core/protocol.ts";
-import { startTimer } from "../core/timers.ts";
+import { startPatientTimer, startTimer } from "../core/timers.ts";
 import type { CallContext } from "./callbacks.ts";
 import type { CallSpan } from "./call_tracer.ts";
 import type { IncomingParts } from "./wire.ts";
@@ -25,7 +25,6 @@ import type { IncomingParts } from "./wire.ts";
 export type Outcome = "waiting" | "ok" | "tagged" | "packed" | "error" | "failed";
 
 const NO_PARTS: IncomingParts = [];
-const GRACE_PARTS = 10;
 
 /** A call from the moment it is made until its reply has come. It is also what its waiter gets: no object more. */
 export class PendingCall {
@@ -119,6 +118,7 @@ export class Stopper implements EventListenerObject {
   readonly #call: PendingCall;
   readonly #signal: AbortSignal | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #stopGrace: (() => void) | undefined;
   #makeReason: (() => unknown) | undefined;
 
   /** Starts to watch; the signal must not have aborted. */
@@ -154,6 +154,7 @@ export class Stopper implements EventListenerObject {
   end(): void {
     this.#signal?.removeEventListener("abort", this);
     clearTimeout(this.#timer);
+    this.#stopGrace?.();
   }
 
   #begin(makeReason: () => unknown): void {
@@ -163,19 +164,9 @@ export class Stopper implements EventListenerObject {
       this.#host.fail(this.#call, makeReason);
       return;
     }
-    this.#countDown(GRACE_PARTS, this.#host.interruptGraceMs, makeReason);
+    const graceMs = this.#host.interruptGraceMs;
+    this.#stopGrace = startPatientTimer(() => this.#giveUp(graceMs, makeReason), graceMs);
     this.#host.sendCancel(this.#call);
-  }
-
-  /**
-   * Gives up when all parts of the grace time are over. After a program has stood still, timers fire before what has arrived
-   * meanwhile is read: so that costs one part, and not the answer that was there all the time.
-   */
-  #countDown(parts: number, graceMs: number, makeReason: () => unknown): void {
-    this.#timer = startTimer(
-      () => parts === 1 ? this.#giveUp(graceMs, makeReason) : this.#countDown(parts - 1, graceMs, makeReason),
-      graceMs / GRACE_PARTS,
-    );
   }
 
   /** Python has not stopped the call. When the server can be ended, its end settles the call, with the reason. */
