@@ -57,7 +57,7 @@ export class PipeWire implements Wire {
     try {
       signal.throwIfAborted();
       const target = await this.#locate();
-      const key = await importToken(target.token);
+      const key = importToken(target.token);
       this.#events = events;
       const welcome = await this.#join("session", null, target, key, signal);
       signal.throwIfAborted();
@@ -104,11 +104,12 @@ export class PipeWire implements Wire {
     lane: Lane,
     session: string | null,
     target: PipeTarget,
-    key: CryptoKey | null,
+    makingKey: Promise<CryptoKey | null>,
     signal: AbortSignal,
   ): Promise<WireWelcome> {
     for (let attempt = 1;; attempt++) {
-      const stream = new FrameStream(await target.connect(), this.#maxFrameBytes, this.#events!.traffic);
+      const [connection, key] = await Promise.all([target.connect(), makingKey]);
+      const stream = new FrameStream(connection, this.#maxFrameBytes, this.#events!.traffic);
       if (lane === "session") this.#session = stream;
       else {
         this.#control = stream;
@@ -127,7 +128,7 @@ export class PipeWire implements Wire {
     }
   }
 
-  async #openControl(target: PipeTarget, key: CryptoKey | null, session: string): Promise<void> {
+  async #openControl(target: PipeTarget, key: Promise<CryptoKey | null>, session: string): Promise<void> {
     const late = new AbortController();
     const timer = setTimeout(() => {
       late.abort();
